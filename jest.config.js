@@ -1,0 +1,23 @@
+/** @type {import('jest').Config} */
+module.exports = {
+  testEnvironment: 'node',
+  roots: ['<rootDir>/test'],
+  moduleNameMapper: {
+    '^twinwrite$': '<rootDir>/src/index.ts',
+    '^twinwrite/(client|worker)$': '<rootDir>/src/$1.ts',
+    '^twinwrite/stack$': '<rootDir>/src/stack/index.ts',
+  },
+  transform: {
+    '^.+\\.ts$': [
+      '@swc/jest',
+      {
+        jsc: { target: 'es2022', parser: { syntax: 'typescript' } },
+        module: { type: 'commonjs', ignoreDynamic: true },
+        sourceMaps: 'inline',
+      },
+    ],
+  },
+  testTimeout: 60_000,
+  // Two cores: one process of tests beside the servers and the workers that the tests start.
+  maxWorkers: 1,
+};

@@ -1,0 +1,104 @@
+import { activityInfo } from '@temporalio/activity';
+import type { MongoClient } from 'mongodb';
+import type { Pool } from 'pg';
+import type { AnyCrossStoreUpdate } from '../domain/definition';
+import { TwinwriteError } from '../domain/errors';
+import type { CrossStoreUpdateRequest, Steps } from '../domain/update-request';
+import { workflowIdOf } from '../domain/token';
+import { toApplicationFailure } from './failures';
+import * as mongoLeg from './mongo/leg';
+import * as postgresLeg from './postgres/leg';
+import { UpdateInHand } from './update-in-hand';
+
+export interface ActivityDependencies {
+  readonly updates: readonly AnyCrossStoreUpdate[];
+  readonly postgres: Pool;
+  readonly mongo: MongoClient;
+  readonly observe: LegObserver;
+}
+
+/** Is told of every attempt of a step: for logs and metrics. */
+export interface LegObserver {
+  (observation: LegObservation): void;
+}
+
+export interface LegObservation {
+  readonly definition: string;
+  readonly token: string;
+  readonly leg: keyof Steps;
+  readonly attempt: number;
+  readonly durationMillis: number;
+  /** What the step answered, or `failed`. */
+  readonly answer: string;
+  readonly error?: unknown;
+}
+
+/**
+ * The protocol's steps as activities. Each takes the definition from this worker's own set, meets the request with it, and turns every error into a failure with a type at
+ * this one boundary.
+ */
+export function createActivities(dependencies: ActivityDependencies): Steps {
+  const { postgres, mongo } = dependencies;
+  const store: mongoLeg.MongoStore = { client: mongo, db: mongo.db() };
+  const step = stepRunner(dependencies);
+  return {
+    applyPostgres: step('applyPostgres', (update) => postgresLeg.applyPostgres(postgres, update)),
+    applyMongo: step('applyMongo', (update, claim) =>
+      mongoLeg.applyMongo(store, postgres, update, claim),
+    ),
+    settle: step('settle', (update, claim) => postgresLeg.settle(postgres, update, claim)),
+    fencePostgres: step('fencePostgres', (update, reason) =>
+      postgresLeg.fencePostgres(postgres, update, reason),
+    ),
+    fenceMongo: step('fenceMongo', (update, claim) => mongoLeg.fenceMongo(store, update, claim)),
+    undoPostgres: step('undoPostgres', (update) => postgresLeg.undoPostgres(postgres, update)),
+    resumeForward: step('resumeForward', (update) => postgresLeg.resumeForward(postgres, update)),
+  };
+}
+
+type Step<Rest extends unknown[], Answer> = (
+  request: CrossStoreUpdateRequest,
+  ...rest: Rest
+) => Promise<Answer>;
+
+function stepRunner({ updates, observe }: ActivityDependencies) {
+  const definitions = new Map(updates.map((definition) => [definition.name, definition]));
+  return <Name extends keyof Steps>(
+    leg: Name,
+    run: (
+      update: UpdateInHand,
+      ...rest: Steps[Name] extends Step<infer Rest, unknown> ? Rest : never
+    ) => ReturnType<Steps[Name]>,
+  ): Steps[Name] => {
+    const activity = async (request: CrossStoreUpdateRequest, ...rest: never) => {
+      const startedAt = performance.now();
+      const { attempt } = activityInfo();
+      const { definition, token } = request;
+      const report = (answer: string, error?: unknown) => {
+        const durationMillis = performance.now() - startedAt;
+        observe({ definition, token, leg, attempt, durationMillis, answer, error });
+      };
+      try {
+        const update = updateInHand(definitions, request);
+        const answer = await run(update, ...rest);
+        report(answer.at);
+        return answer;
+      } catch (error) {
+        report('failed', error);
+        throw toApplicationFailure(error);
+      }
+    };
+    return activity as unknown as Steps[Name];
+  };
+}
+
+function updateInHand(
+  definitions: ReadonlyMap<string, AnyCrossStoreUpdate>,
+  request: CrossStoreUpdateRequest,
+): UpdateInHand {
+  const definition = definitions.get(request.definition);
+  if (definition === undefined) {
+    throw new TwinwriteError('UnknownDefinition', { definition: request.definition });
+  }
+  return new UpdateInHand(definition, request, workflowIdOf(definition.name, request.token));
+}

@@ -1,0 +1,72 @@
+import { MongoError, MongoErrorLabel, MongoServerError } from 'mongodb';
+import type { Reason } from '../../domain/outcome';
+
+/** What an error of MongoDB means for a leg. By code and label, never by text. */
+export type MongoVerdict =
+  /** The data is refused: no retry will change it. */
+  | 'refusal'
+  /** The command or the privileges are wrong: a deploy mends it, so it is retried slowly and never compensated. */
+  | 'deployment'
+  /** It may pass. */
+  | 'transient';
+
+/**
+ * The table of server codes.
+ *
+ * @see https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
+ */
+const VERDICTS: Readonly<Record<number, MongoVerdict>> = {
+  2: 'refusal', // BadValue
+  9: 'deployment', // FailedToParse
+  13: 'deployment', // Unauthorized
+  14: 'refusal', // TypeMismatch
+  18: 'deployment', // AuthenticationFailed
+  20: 'deployment', // IllegalOperation: transactions on a standalone
+  26: 'deployment', // NamespaceNotFound
+  28: 'refusal', // PathNotViable
+  52: 'refusal', // DollarPrefixedFieldName
+  54: 'refusal', // NotSingleValueField
+  56: 'refusal', // EmptyFieldName
+  57: 'refusal', // DottedFieldName
+  59: 'deployment', // CommandNotFound
+  66: 'refusal', // ImmutableField
+  73: 'deployment', // InvalidNamespace
+  121: 'refusal', // DocumentValidationFailure
+  146: 'deployment', // ExceededMemoryLimit
+  263: 'deployment', // OperationNotSupportedInTransaction
+  10334: 'refusal', // BSONObjectTooLarge
+  11000: 'refusal', // DuplicateKey
+  17419: 'refusal', // the resulting document is larger than the limit
+};
+
+export const DUPLICATE_KEY = 11_000;
+
+export function verdictOf(error: unknown): MongoVerdict {
+  if (!(error instanceof MongoServerError)) return 'transient';
+  if (isTransientInTransaction(error)) return 'transient';
+  return (typeof error.code === 'number' ? VERDICTS[error.code] : undefined) ?? 'transient';
+}
+
+/** The server asks for the whole transaction to be run again: a write conflict, or a change of primary. */
+export function isTransientInTransaction(error: unknown): boolean {
+  return (
+    error instanceof MongoError && error.hasErrorLabel(MongoErrorLabel.TransientTransactionError)
+  );
+}
+
+/** The fields of the unique index that a write collided with, or nothing when it did not collide. */
+export function duplicateKeyOf(error: unknown): readonly string[] | undefined {
+  if (!(error instanceof MongoServerError) || error.code !== DUPLICATE_KEY) return undefined;
+  const pattern: unknown = error['keyPattern'];
+  return typeof pattern === 'object' && pattern !== null ? Object.keys(pattern) : [];
+}
+
+/** The reason that is recorded: the code and the index or collection, never the server's text, which quotes documents. */
+export function reasonOf(error: MongoServerError, collection?: string): Reason {
+  const place = duplicateKeyOf(error)?.join(', ') ?? collection;
+  return {
+    code: 'RefusedByMongo',
+    message: `MongoDB refused the data (${error.codeName ?? 'code'} ${error.code}${place === undefined ? '' : `, ${place}`})`,
+    ...(place === undefined ? {} : { constraint: place }),
+  };
+}

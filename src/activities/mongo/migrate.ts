@@ -1,0 +1,59 @@
+import type { Db } from 'mongodb';
+import { LEDGER_COLLECTION } from './ledger';
+
+export const STORE_COLLECTION = 'twinwrite_store';
+
+export interface Migration {
+  readonly version: number;
+  readonly name: string;
+  readonly collections: readonly string[];
+}
+
+export const migrations: readonly Migration[] = [
+  { version: 1, name: 'ledger', collections: [LEDGER_COLLECTION, STORE_COLLECTION] },
+];
+
+interface StoreDocument {
+  readonly _id: 1;
+  readonly epoch: number;
+  readonly tick: number;
+  readonly postgresTick: number;
+  readonly migration: number;
+}
+
+/** The migrations that a database lacks, in order. It reads only. */
+export async function pendingMigrations(db: Db): Promise<readonly Migration[]> {
+  const store = await db.collection<StoreDocument>(STORE_COLLECTION).findOne({ _id: 1 });
+  const reached = store?.migration ?? 0;
+  return migrations.filter(({ version }) => version > reached);
+}
+
+/**
+ * Brings Twinwrite's own collections up to date; touches nothing else. Each step may run again, since MongoDB has no transaction around the creation of collections; the
+ * version is recorded last. May run in several processes at once.
+ */
+export async function migrateMongo(db: Db): Promise<readonly Migration[]> {
+  const missing = await pendingMigrations(db);
+  for (const { version, collections } of missing) {
+    for (const name of collections) await ensureCollection(db, name);
+    await db
+      .collection<StoreDocument>(STORE_COLLECTION)
+      .updateOne(
+        { _id: 1 },
+        { $setOnInsert: { epoch: 0, tick: 0, postgresTick: 0 }, $max: { migration: version } },
+        { upsert: true, writeConcern: { w: 'majority', journal: true } },
+      );
+  }
+  return missing;
+}
+
+async function ensureCollection(db: Db, name: string): Promise<void> {
+  const present = await db.listCollections({ name }, { nameOnly: true }).hasNext();
+  if (present) return;
+  try {
+    await db.createCollection(name, { writeConcern: { w: 'majority', journal: true } });
+  } catch (error) {
+    // Another migrator created it in between.
+    if ((error as { codeName?: unknown }).codeName !== 'NamespaceExists') throw error;
+  }
+}

@@ -1,0 +1,66 @@
+import type { Reason } from '../../domain/outcome';
+
+/** What an error of PostgreSQL means for a leg. By SQLSTATE, never by text. */
+export type PostgresVerdict =
+  /** The data is refused: no retry will change it. */
+  | 'refusal'
+  /** The statement or the schema is wrong: a deploy mends it, so it is retried slowly and never compensated. */
+  | 'deployment'
+  /** It may pass. */
+  | 'transient';
+
+/**
+ * The table of SQLSTATEs. Longest prefix wins.
+ *
+ * @see https://www.postgresql.org/docs/current/errcodes-appendix.html
+ */
+const VERDICTS: Readonly<Record<string, PostgresVerdict>> = {
+  '08': 'transient', // connection
+  '0A': 'deployment', // feature not supported
+  '22': 'refusal', // data exception: out of range, invalid text
+  '23': 'refusal', // integrity constraint
+  '25': 'deployment', // invalid transaction state
+  '25006': 'transient', // read-only: we reached a demoted primary
+  '25P03': 'transient', // idle in transaction timeout
+  '28': 'deployment', // authorization
+  '3D': 'deployment', // no such database
+  '3F': 'deployment', // no such schema
+  '40': 'transient', // serialization failure, deadlock
+  '42': 'deployment', // syntax, missing table, privilege
+  '44': 'refusal', // WITH CHECK OPTION
+  '53': 'transient', // resources
+  '54': 'deployment', // program limit
+  '55': 'transient', // lock not available
+  '57': 'transient', // operator intervention, timeouts
+  '58': 'transient', // system error
+  P0: 'refusal', // RAISE EXCEPTION in a trigger or function of the user's
+  XX: 'transient', // internal error
+};
+
+interface DatabaseErrorFields {
+  readonly code: string;
+  readonly constraint?: string;
+  readonly table?: string;
+  readonly column?: string;
+}
+
+export function verdictOf(error: unknown): PostgresVerdict {
+  if (!isDatabaseError(error)) return 'transient';
+  return VERDICTS[error.code] ?? VERDICTS[error.code.slice(0, 2)] ?? 'transient';
+}
+
+/** Whether an error came from the server, with a SQLSTATE. */
+export function isDatabaseError(error: unknown): error is Error & DatabaseErrorFields {
+  if (!(error instanceof Error) || !('code' in error)) return false;
+  return typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code) && 'severity' in error;
+}
+
+/** The reason that is recorded: the code and the constraint, never the server's text, which quotes rows. */
+export function reasonOf(error: Error & DatabaseErrorFields): Reason {
+  const place = error.constraint ?? error.column ?? error.table;
+  return {
+    code: 'RefusedByPostgres',
+    message: `PostgreSQL refused the data (SQLSTATE ${error.code}${place === undefined ? '' : `, ${place}`})`,
+    ...(place === undefined ? {} : { constraint: place }),
+  };
+}

@@ -1,0 +1,183 @@
+import { Client, Connection, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import { loadClientConnectConfig } from '@temporalio/envconfig';
+import type { z } from 'zod';
+import { searchAttributesOf, startOptionsOf } from './client/start-options';
+import { SearchAttributeProbe } from './client/search-attribute-probe';
+import { throwAsTwinwriteError } from './client/temporal-errors';
+import { type OutcomeOptions, UpdateHandle } from './client/update-handle';
+import { WebUi } from './client/web-ui';
+import { readClientConfig } from './config';
+import type { AnyCrossStoreUpdate, CrossStoreUpdate } from './domain/definition';
+import { isTwinwriteError, TwinwriteError } from './domain/errors';
+import { fingerprintOf } from './domain/fingerprint';
+import type { Json } from './domain/json';
+import type { Outcome } from './domain/outcome';
+import { parseInput } from './domain/parse-input';
+import { findTokenProblem, workflowIdOf } from './domain/token';
+
+export interface ConnectOptions {
+  /** A Temporal client that the application has. Left out, `TEMPORAL_*` and `temporal.toml` say where Temporal is. */
+  readonly client?: Client;
+  /** The task queue of the pool of workers. `TWINWRITE_TASK_QUEUE`, or `twinwrite`, unless given. */
+  readonly taskQueue?: string;
+  /** The address of the Temporal Web UI, for `handle.webUrl`. `TWINWRITE_WEB_UI`, or a guess from the server's address, unless given. */
+  readonly webUi?: string;
+}
+
+export interface SubmitOptions {
+  /** A token for this call instead of the definition's own. At most 200 characters, and the same on every retry. */
+  readonly token?: string;
+}
+
+export type ExecuteOptions = SubmitOptions & OutcomeOptions;
+
+/** The plain input of a definition: what its schema takes, before defaults and transforms. */
+export type InputOf<Schema extends z.ZodType> = z.input<Schema>;
+
+/**
+ * Starts cross-store updates and tells their outcomes. It talks to Temporal only: no process that holds a client needs a store driver or a store's credentials.
+ */
+export class Twinwrite {
+  readonly #probe: SearchAttributeProbe;
+  readonly #webUi: WebUi;
+
+  private constructor(
+    /** The Temporal client underneath. */
+    readonly client: Client,
+    readonly taskQueue: string,
+    webUi: string | undefined,
+    private readonly closeConnection: () => Promise<void>,
+  ) {
+    this.#probe = new SearchAttributeProbe(client);
+    this.#webUi = new WebUi(webUi, client.options.namespace);
+  }
+
+  /**
+   * Connects to Temporal, or takes the client that the application has.
+   *
+   * @throws TwinwriteError `Unavailable` when Temporal does not answer; `InvalidConfiguration` when the environment is wrong.
+   */
+  static async connect(options: ConnectOptions = {}): Promise<Twinwrite> {
+    const config = readClientConfig();
+    const taskQueue = options.taskQueue ?? config.taskQueue;
+    if (options.client !== undefined) {
+      return new Twinwrite(
+        options.client,
+        taskQueue,
+        options.webUi ?? config.webUi,
+        async () => {},
+      );
+    }
+    const { connectionOptions, namespace } = loadClientConnectConfig();
+    const connection = await Connection.connect(connectionOptions).catch(throwAsTwinwriteError({}));
+    const client = new Client({ connection, namespace: namespace ?? 'default' });
+    const webUi = options.webUi ?? config.webUi ?? WebUi.guess(connectionOptions.address);
+    return new Twinwrite(client, taskQueue, webUi, () => connection.close());
+  }
+
+  /**
+   * Runs one update to its outcome, which is the same in both stores. Calling again with the same token is safe at any time, and answers the same outcome.
+   *
+   * @throws TwinwriteError `InvalidInput` (nothing was written), `TokenReused` (nothing was written), `StillRunning` (it goes on), `Unavailable` (call again).
+   */
+  async execute<Schema extends z.ZodType, Result>(
+    definition: CrossStoreUpdate<Schema, Result>,
+    input: InputOf<Schema>,
+    options: ExecuteOptions = {},
+  ): Promise<Outcome<Result>> {
+    const handle = await this.submit(definition, input, options);
+    try {
+      return await handle.outcome(options);
+    } catch (error) {
+      if (!isTwinwriteError(error, 'EndedWithoutOutcome')) throw error;
+      // Somebody terminated the workflow: the ledger knows how far it came, and a new run asks it.
+      const again = await this.submit(definition, input, options);
+      return await again.outcome(options);
+    }
+  }
+
+  /**
+   * Starts one update, or attaches to it when its token is known, and returns at once. The update outlives this process.
+   *
+   * @throws TwinwriteError `InvalidInput`, `TokenReused`, `Unavailable`
+   */
+  async submit<Schema extends z.ZodType, Result>(
+    definition: CrossStoreUpdate<Schema, Result>,
+    input: InputOf<Schema>,
+    options: SubmitOptions = {},
+  ): Promise<UpdateHandle<Result>> {
+    const { parsed, token } = await this.#admit(definition, input, options);
+    const identity = { definition: definition.name, token };
+    const fingerprint = fingerprintOf(input as Json);
+    const searchAttributes = await this.#probe.areRegistered();
+    const workflowId = workflowIdOf(definition.name, token);
+    const start = {
+      ...startOptionsOf({
+        definition,
+        token,
+        input: input as Json,
+        parsed,
+        fingerprint,
+        searchAttributes,
+      }),
+      ...searchAttributesOf(definition, searchAttributes),
+      taskQueue: this.taskQueue,
+      workflowId,
+    };
+    try {
+      const started = await this.client.workflow.start('crossStoreUpdate', start);
+      return this.handle<Result>(definition, token, started.firstExecutionRunId);
+    } catch (error) {
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) {
+        return throwAsTwinwriteError(identity)(error);
+      }
+      return await this.#attach<Result>(definition, token, fingerprint);
+    }
+  }
+
+  /** A handle to an update that was submitted before, by this process or another. Asks nobody. */
+  handle<Result = unknown>(
+    definition: AnyCrossStoreUpdate | string,
+    token: string,
+    runId?: string,
+  ): UpdateHandle<Result> {
+    const name = typeof definition === 'string' ? definition : definition.name;
+    return new UpdateHandle<Result>(this.client, this.#webUi, name, token, runId);
+  }
+
+  /** Closes the connection that `connect` opened; one that was given stays open. */
+  async close(): Promise<void> {
+    await this.closeConnection();
+  }
+
+  /** Checks input and token before anything is started. */
+  async #admit(definition: AnyCrossStoreUpdate, input: unknown, options: SubmitOptions) {
+    const parsed = await parseInput(definition, input, options.token);
+    const token: unknown = options.token ?? definition.token(parsed);
+    const problem = findTokenProblem(token);
+    if (problem === undefined) return { parsed, token: token as string };
+    throw new TwinwriteError('InvalidInput', {
+      definition: definition.name,
+      issues: [{ path: 'token', reason: problem }],
+    });
+  }
+
+  /** Joins the run that has the token, if it was started with the same input. */
+  async #attach<Result>(
+    definition: AnyCrossStoreUpdate,
+    token: string,
+    fingerprint: string,
+  ): Promise<UpdateHandle<Result>> {
+    const identity = { definition: definition.name, token };
+    const description = await this.client.workflow
+      .getHandle(workflowIdOf(definition.name, token))
+      .describe()
+      .catch(throwAsTwinwriteError(identity));
+    if (description.memo?.['fingerprint'] !== fingerprint) {
+      throw new TwinwriteError('TokenReused', identity);
+    }
+    return this.handle<Result>(definition, token, description.runId);
+  }
+}
+
+export type { OutcomeOptions, UpdateHandle } from './client/update-handle';

@@ -1,0 +1,101 @@
+import {
+  ApplicationFailure,
+  type Client,
+  isGrpcCancelledError,
+  TerminatedFailure,
+  TimeoutFailure,
+  WorkflowFailedError,
+} from '@temporalio/client';
+import { type ErrorCode, type ErrorFields, TwinwriteError } from '../domain/errors';
+import type { Outcome } from '../domain/outcome';
+import type { Progress } from '../domain/progress';
+import { workflowIdOf } from '../domain/token';
+import { throwAsTwinwriteError } from './temporal-errors';
+import type { WebUi } from './web-ui';
+
+export interface OutcomeOptions {
+  /** How long to wait before `StillRunning`; the update goes on. At least 1; without it the wait is as long as it takes. */
+  readonly timeoutMillis?: number;
+}
+
+/** One submitted update. */
+export class UpdateHandle<Result = unknown> {
+  readonly workflowId: string;
+  /** Its page in the Temporal Web UI, or nothing when nobody said where that is. */
+  readonly webUrl: string | undefined;
+
+  constructor(
+    private readonly client: Client,
+    webUi: WebUi,
+    readonly definition: string,
+    readonly token: string,
+    readonly runId: string | undefined,
+  ) {
+    this.workflowId = workflowIdOf(definition, token);
+    this.webUrl = webUi.pageOf(this.workflowId, runId);
+  }
+
+  /**
+   * Waits for the outcome.
+   *
+   * @throws TwinwriteError `TokenReused`, `InvalidInput`, `StillRunning`, `Unavailable`, `UnknownUpdate`, `EndedWithoutOutcome`
+   */
+  async outcome(options: OutcomeOptions = {}): Promise<Outcome<Result>> {
+    const { timeoutMillis } = options;
+    const wait = async (): Promise<Outcome<Result>> =>
+      await this.client.workflow.getHandle(this.workflowId).result();
+    try {
+      if (timeoutMillis === undefined) return await wait();
+      return await this.client.withAbortSignal(AbortSignal.timeout(timeoutMillis), wait);
+    } catch (error) {
+      return this.#throwFor(error, timeoutMillis);
+    }
+  }
+
+  /** Where the update stands. Answered by a worker: without one, this waits. */
+  async progress(): Promise<Progress> {
+    return await this.client.workflow
+      .getHandle(this.workflowId)
+      .query<Progress>('progress')
+      .catch(throwAsTwinwriteError(this.#identity()));
+  }
+
+  /**
+   * Asks for the update to be taken back. It is a request: the outcome says what became of it, `applied` where it was settled or has no way back, `refused` where nothing
+   * had been written.
+   */
+  async cancel(): Promise<void> {
+    await this.client.workflow
+      .getHandle(this.workflowId)
+      .cancel()
+      .catch(throwAsTwinwriteError(this.#identity()));
+  }
+
+  #identity(): { definition: string; token: string } {
+    return { definition: this.definition, token: this.token };
+  }
+
+  #throwFor(error: unknown, timeoutMillis: number | undefined): never {
+    if (error instanceof WorkflowFailedError) throw this.#endedWithout(error);
+    if (timeoutMillis !== undefined && isGrpcCancelledError(error)) {
+      throw new TwinwriteError('StillRunning', { ...this.#identity(), timeoutMillis });
+    }
+    return throwAsTwinwriteError(this.#identity())(error);
+  }
+
+  #endedWithout({ cause }: WorkflowFailedError): Error {
+    if (cause instanceof ApplicationFailure && isCallerCode(cause.type)) {
+      const fields = cause.details?.[0] as ErrorFields[typeof cause.type];
+      return new TwinwriteError(cause.type, fields, { cause });
+    }
+    if (cause instanceof TerminatedFailure || cause instanceof TimeoutFailure) {
+      return new TwinwriteError('EndedWithoutOutcome', this.#identity(), { cause });
+    }
+    return new TwinwriteError('EndedWithoutOutcome', this.#identity(), { cause });
+  }
+}
+
+/** The failures of a run that its caller has to mend. */
+function isCallerCode(type: unknown): type is Extract<ErrorCode, 'InvalidInput' | 'TokenReused'> {
+  return type === 'InvalidInput' || type === 'TokenReused';
+}

@@ -1,0 +1,30 @@
+export { Twinwrite } from './client';
+export type {
+  ConnectOptions,
+  ExecuteOptions,
+  InputOf,
+  OutcomeOptions,
+  SubmitOptions,
+  UpdateHandle,
+} from './client';
+export { defineCrossStoreUpdate } from './domain/definition';
+export type {
+  CrossStoreUpdate,
+  CrossStoreUpdateOptions,
+  Form,
+  MongoLeg,
+  MongoTransaction,
+  PostgresClient,
+  PostgresLeg,
+  ProjectionLeg,
+  Recordable,
+  Refuse,
+  TransactionLeg,
+} from './domain/definition';
+export { isTwinwriteError, TwinwriteError } from './domain/errors';
+export type { ErrorCode, ErrorFields } from './domain/errors';
+export type { Json, JsonIssue, JsonPrimitive } from './domain/json';
+export type { Outcome, OutcomeStatus, Reason, ReasonCode } from './domain/outcome';
+export type { Progress } from './domain/progress';
+export { defineProjection } from './domain/projection';
+export type { DocumentReference, Image, Projection, ProjectionOptions } from './domain/projection';

@@ -1,0 +1,1 @@
+export { crossStoreUpdate, progressQuery } from './cross-store-update';

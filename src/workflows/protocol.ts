@@ -1,0 +1,71 @@
+import type { Json } from '../domain/json';
+import type { Outcome, Reason } from '../domain/outcome';
+import type { Claim, LedgerAnswer, Steps, Undoing } from '../domain/update-request';
+
+/** The steps, bound to one request. */
+export type BoundSteps = {
+  readonly [Name in keyof Steps]: Steps[Name] extends (
+    request: infer _Request,
+    ...rest: infer Rest
+  ) => infer Answer
+    ? (...rest: Rest) => Answer
+    : never;
+};
+
+/**
+ * Drives one update to its outcome. Pure: whatever can run the steps can drive, and any number of drivers may drive the same token at once.
+ *
+ * 1. Nothing is concluded from what this driver did or did not see: every outcome is read from the ledger (clause 5, F8).
+ * 2. Postgres decides first. Once it has committed the way is forward, until MongoDB refuses for good (clause 6).
+ * 3. One compare-and-set decides between forward and undoing; whoever loses follows the winner (F9).
+ * 4. A compensation runs where its caller cannot be cancelled, and its steps are retried without a deadline.
+ */
+export async function driveForward(steps: BoundSteps): Promise<Outcome<Json>> {
+  return await follow(steps, await steps.applyPostgres());
+}
+
+/** Undoes the update, or makes sure that it never happens; answers what the fence found, which may be that it was applied long ago. */
+export async function driveBack(steps: BoundSteps, reason: Reason): Promise<Outcome<Json>> {
+  return await follow(steps, await steps.fencePostgres(reason));
+}
+
+/** Goes on from what the ledger says, whoever has brought it there. */
+async function follow(steps: BoundSteps, answer: LedgerAnswer): Promise<Outcome<Json>> {
+  switch (answer.at) {
+    case 'settled':
+      return answer.outcome;
+    case 'forward':
+      return await finishForward(steps, answer.claim);
+    case 'undoing':
+      return await compensate(steps, answer);
+  }
+}
+
+async function finishForward(steps: BoundSteps, claim: Claim): Promise<Outcome<Json>> {
+  const mongo = await steps.applyMongo(claim);
+  switch (mongo.at) {
+    case 'applied':
+      return await follow(steps, await steps.settle(claim));
+    case 'refused':
+      return await driveBack(steps, mongo.reason);
+    case 'fencedOut':
+      // Whoever fenced has decided in Postgres before: claiming again answers what.
+      return await driveForward(steps);
+  }
+}
+
+async function compensate(steps: BoundSteps, { claim }: Undoing): Promise<Outcome<Json>> {
+  if (claim.form === 'transaction') return await compensateTransaction(steps, claim);
+  const undone = await steps.undoPostgres();
+  if (undone.at !== 'undoing') return await follow(steps, undone);
+  // The image of after the undo, at its new version, is the fence in MongoDB: an earlier image that arrives late meets a later version.
+  // There is no way back from a way back: refused now, it is parked.
+  await steps.applyMongo({ ...claim, undoable: false });
+  return await follow(steps, await steps.settle(claim));
+}
+
+async function compensateTransaction(steps: BoundSteps, claim: Claim): Promise<Outcome<Json>> {
+  const mongo = await steps.fenceMongo(claim);
+  if (mongo.at === 'applied') return await follow(steps, await steps.resumeForward());
+  return await follow(steps, await steps.undoPostgres());
+}
