@@ -1,6 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
-import { NativeConnection } from '@temporalio/worker';
+import {
+  DefaultLogger,
+  makeTelemetryFilterString,
+  NativeConnection,
+  Runtime,
+} from '@temporalio/worker';
 import { Client, Connection } from '@temporalio/client';
 import { MongoClient } from 'mongodb';
 import { Pool } from 'pg';
@@ -10,6 +15,14 @@ import { migratePostgres } from '../../src/activities/postgres/migrate';
 import { Twinwrite } from '../../src/client';
 import { createWorker, type TwinwriteWorker, type WorkerOptions } from '../../src/worker';
 import { type StackAddresses, stackAddresses } from './stack-addresses';
+
+// Tests provoke failures on purpose; Temporal's own log would bury what the run prints.
+Runtime.install({
+  logger: new DefaultLogger('ERROR'),
+  telemetryOptions: {
+    logging: { filter: makeTelemetryFilterString({ core: 'ERROR', other: 'ERROR' }), forward: {} },
+  },
+});
 
 /** One test file's own database, collections and task queue on the servers that the run started. `close` throws when something of it was leaked. */
 export interface World {
