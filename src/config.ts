@@ -13,11 +13,14 @@ const clientSchema = z.object({
   TWINWRITE_WEB_UI: z.url().optional(),
 });
 
-const workerSchema = z.object({
-  DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }),
+const storesSchema = z.object({
+  DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/, error: 'begins with postgres://' }),
   MONGODB_URI: z
     .string()
     .regex(/^mongodb(\+srv)?:\/\//, 'begins with mongodb:// or mongodb+srv://'),
+});
+
+const workerSchema = storesSchema.extend({
   /** Where /live, /ready and /metrics answer; 0 picks a free port. */
   TWINWRITE_HEALTH_PORT: z.coerce.number().int().min(0).max(65_535).default(9_464),
   TWINWRITE_HEALTH_HOST: z.string().min(1).default('127.0.0.1'),
@@ -30,9 +33,20 @@ export interface ClientConfig {
   readonly webUi: string | undefined;
 }
 
-export interface WorkerConfig {
+/** What the commands take from the environment where nothing else says it. */
+export interface CommandConfig {
+  /** Nothing when `TWINWRITE_TASK_QUEUE` does not name one. */
+  readonly taskQueue: string | undefined;
+  readonly postgresUrl: string | undefined;
+  readonly mongoUri: string | undefined;
+}
+
+export interface StoresConfig {
   readonly postgresUrl: string;
   readonly mongoUri: string;
+}
+
+export interface WorkerConfig extends StoresConfig {
   readonly healthPort: number;
   readonly healthHost: string;
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error';
@@ -42,6 +56,23 @@ export interface WorkerConfig {
 export function readClientConfig(environment: NodeJS.ProcessEnv = process.env): ClientConfig {
   const config = parse(clientSchema, environment);
   return Object.freeze({ taskQueue: config.TWINWRITE_TASK_QUEUE, webUi: config.TWINWRITE_WEB_UI });
+}
+
+/** The same variables, each of which may be missing. */
+export function readCommandConfig(environment: NodeJS.ProcessEnv = process.env): CommandConfig {
+  const present = { ...environment };
+  for (const name of Object.keys(present)) if (present[name] === '') delete present[name];
+  const config = parse(storesSchema.partial(), present);
+  return Object.freeze({
+    taskQueue: present['TWINWRITE_TASK_QUEUE'],
+    postgresUrl: config.DATABASE_URL,
+    mongoUri: config.MONGODB_URI,
+  });
+}
+
+export function readStoresConfig(environment: NodeJS.ProcessEnv = process.env): StoresConfig {
+  const config = parse(storesSchema, environment);
+  return Object.freeze({ postgresUrl: config.DATABASE_URL, mongoUri: config.MONGODB_URI });
 }
 
 export function readWorkerConfig(environment: NodeJS.ProcessEnv = process.env): WorkerConfig {
@@ -59,7 +90,10 @@ export function readWorkerConfig(environment: NodeJS.ProcessEnv = process.env): 
 function parse<Schema extends z.ZodType>(schema: Schema, environment: NodeJS.ProcessEnv) {
   const parsed = schema.safeParse(environment);
   if (parsed.success) return parsed.data;
-  const problems = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+  const problems = parsed.error.issues.map(({ path, message }) => {
+    const isMissing = environment[String(path[0])] === undefined;
+    return `${path.join('.')}: ${isMissing ? 'it is not set' : message}`;
+  });
   throw new TwinwriteError('InvalidConfiguration', {
     problem: `Set these environment variables right: ${problems.join('; ')}`,
   });

@@ -20,7 +20,7 @@ export async function lendClient<Result>(
   const lent = new LentClient(definition, client);
   try {
     const result = await callback(lent.asClient());
-    lent.assertUndisturbed();
+    await lent.assertUndisturbed();
     return result;
   } finally {
     lent.revoke();
@@ -29,6 +29,7 @@ export async function lendClient<Result>(
 
 class LentClient {
   #open = 0;
+  #failed = false;
   #revoked = false;
 
   constructor(
@@ -53,13 +54,18 @@ class LentClient {
     try {
       const query = this.client.query.bind(this.client) as (...all: unknown[]) => Promise<unknown>;
       return await query(...parameters);
+    } catch (error) {
+      this.#failed = true;
+      throw error;
     } finally {
       this.#open -= 1;
     }
   }
 
-  assertUndisturbed(): void {
+  async assertUndisturbed(): Promise<void> {
     if (this.#open > 0) this.#misused(`returned with ${this.#open} queries not awaited`);
+    // An error reaches us before the server has said in which state it left the transaction: ask once more.
+    if (this.#failed) await this.client.query('').catch(() => {});
     const status = this.client.getTransactionStatus();
     if (status === 'E') this.#misused('swallowed the error of a statement');
     if (status !== 'T') this.#misused('ended the transaction, which belongs to Twinwrite');

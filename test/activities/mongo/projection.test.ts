@@ -1,0 +1,122 @@
+/** Goal: a projected document only moves forward, and only if it is ours (clause 7, F4, F14). Method: images written in every order, on a real collection. */
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { type Collection, Long } from 'mongodb';
+import { writeImage } from '../../../src/activities/mongo/projection';
+import { defineProjection } from '../../../src/domain/projection';
+import { openWorld, type World } from '../../support/world';
+
+interface Card {
+  _id: string;
+  [field: string]: unknown;
+}
+
+describe('a projected document', () => {
+  let world: World;
+  let cards: Collection<Card>;
+
+  beforeAll(async () => {
+    world = await openWorld();
+    cards = await world.mongo.db().createCollection<Card>('cards', {
+      validator: { $jsonSchema: { required: ['face'] } },
+    });
+  });
+
+  beforeEach(async () => {
+    await cards.deleteMany({});
+  });
+
+  afterAll(async () => {
+    await world.close();
+  });
+
+  const whole = defineProjection({ collection: 'cards', image: async () => [] });
+  const owning = defineProjection({
+    collection: 'cards',
+    image: async () => [],
+    owns: ['face', 'back'],
+  });
+  const write = async (version: number, face: string | undefined, projection = whole) =>
+    await writeImage(world.mongo.db(), 2_000, {
+      reference: projection.document('c1'),
+      version: String(version),
+      image: face === undefined ? undefined : { _id: 'c1', face },
+    });
+  const read = async () => await cards.findOne({ _id: 'c1' });
+
+  test('every order of three versions ends with the newest', async () => {
+    const orders = [
+      [1, 2, 3],
+      [1, 3, 2],
+      [2, 1, 3],
+      [2, 3, 1],
+      [3, 1, 2],
+      [3, 2, 1],
+    ];
+    for (const order of orders) {
+      await cards.deleteMany({});
+      for (const version of order) await write(version, `v${version}`);
+      expect(await read()).toMatchObject({ face: 'v3', _tw: { version: 3, live: true } });
+    }
+  });
+
+  test('F4: twenty first inserts that race end with the newest', async () => {
+    for (let round = 0; round < 10; round += 1) {
+      await cards.deleteMany({});
+      const versions = Array.from({ length: 20 }, (_, index) => index + 1);
+      await Promise.all(versions.map((version) => write(version, `v${version}`)));
+      expect(await read()).toMatchObject({ face: 'v20' });
+    }
+  });
+
+  test('a field that the newer image has not is gone', async () => {
+    await write(1, 'a');
+    await cards.updateOne({ _id: 'c1' }, { $set: { stray: 1 } });
+    await write(2, 'b');
+    expect(await read()).not.toHaveProperty('stray');
+  });
+
+  test('a document that is gone becomes a tombstone, past the validator, and stays one (F14)', async () => {
+    await write(1, 'a');
+    await write(3, undefined);
+    await write(2, 'late');
+    expect(await read()).toEqual({ _id: 'c1', _tw: { version: 3, live: false } });
+    await write(4, 'again');
+    expect(await read()).toMatchObject({ face: 'again', _tw: { live: true } });
+  });
+
+  test('a document that exists without our version is reported, and left as it is', async () => {
+    await cards.insertOne({ _id: 'c1', face: 'theirs' });
+    await expect(write(5, 'ours')).rejects.toMatchObject({ code: 'NotAdopted' });
+    await expect(write(6, undefined)).rejects.toMatchObject({ code: 'NotAdopted' });
+    expect(await read()).toEqual({ _id: 'c1', face: 'theirs' });
+  });
+
+  test('what the projection does not own is left alone, its own fields are set and unset', async () => {
+    await write(1, 'a', owning);
+    await cards.updateOne({ _id: 'c1' }, { $set: { likes: 7, back: 'old' } });
+    await write(2, 'b', owning);
+    expect(await read()).toEqual({
+      _id: 'c1',
+      face: 'b',
+      likes: 7,
+      _tw: { version: 2, live: true },
+    });
+    await write(3, undefined, owning);
+    expect(await read()).toEqual({ _id: 'c1', likes: 7, _tw: { version: 3, live: false } });
+  });
+
+  test('a version is a 64-bit integer in MongoDB, not a double', async () => {
+    await write(2 ** 45 + 1, 'a');
+    const raw = await cards.findOne({ _id: 'c1' }, { promoteLongs: false });
+    expect((raw?.['_tw'] as { version: unknown }).version).toEqual(Long.fromNumber(2 ** 45 + 1));
+  });
+
+  test('a refusal by the validator passes through with its code', async () => {
+    const refused = writeImage(world.mongo.db(), 2_000, {
+      reference: whole.document('c1'),
+      version: '1',
+      image: { _id: 'c1', back: 'no face' },
+    });
+    await expect(refused).rejects.toMatchObject({ code: 121 });
+  });
+});
