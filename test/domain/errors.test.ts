@@ -1,0 +1,59 @@
+/** Goal: errors are data, and each says what to do. Method: every code of the union, with its fields. */
+import { describe, expect, test } from '@jest/globals';
+import {
+  type ErrorCode,
+  type ErrorFields,
+  isTwinwriteError,
+  TwinwriteError,
+} from '../../src/domain/errors';
+
+const d = { definition: 'placeOrder' };
+const t = { ...d, token: 'o-1' };
+
+const FIELDS: { readonly [Code in ErrorCode]: ErrorFields[Code] } = {
+  InvalidInput: { ...d, issues: [{ path: 'lines[0].sku', reason: 'is empty' }] },
+  TokenReused: t,
+  StillRunning: { ...t, timeoutMillis: 500 },
+  Unavailable: { ...t, cause: 'not reachable' },
+  UnknownUpdate: t,
+  EndedWithoutOutcome: t,
+  InvalidDefinition: { ...d, problem: 'its name is empty; give it one.' },
+  UnknownDefinition: d,
+  TransactionMisused: { ...d, problem: 'kept its client' },
+  NotAdopted: { collection: 'orders', id: '1' },
+  MongoAhead: { collection: 'orders', id: '1' },
+  Parked: { ...t, reason: 'code 121' },
+  InvalidConfiguration: { problem: 'Set DATABASE_URL.' },
+  UnsuitableStore: {
+    store: 'MongoDB',
+    problem: 'it is a standalone server; start it with --replSet.',
+  },
+};
+
+describe.each(Object.keys(FIELDS) as ErrorCode[])('%s', (code) => {
+  const error = new TwinwriteError(code, FIELDS[code]);
+
+  test('is one or two clear sentences that contain its fields', () => {
+    expect(error.message).toMatch(/^\S.*\.$/);
+    for (const field of Object.values(FIELDS[code])) {
+      if (typeof field === 'string') expect(error.message).toContain(field);
+    }
+  });
+
+  test('is told by its code, also across two copies of the package', () => {
+    expect(isTwinwriteError(error, code)).toBe(true);
+    expect(isTwinwriteError(error, code === 'Parked' ? 'InvalidInput' : 'Parked')).toBe(false);
+    const ofAnotherCopy = Object.assign(new Error(error.message), {
+      [Symbol.for('twinwrite.error')]: true,
+      code,
+    });
+    expect(isTwinwriteError(ofAnotherCopy, code)).toBe(true);
+    expect(isTwinwriteError(new Error('other'))).toBe(false);
+  });
+});
+
+test('without a token, Unavailable says where to look', () => {
+  expect(new TwinwriteError('Unavailable', { cause: 'not reachable' }).message).toContain(
+    'TEMPORAL_ADDRESS',
+  );
+});

@@ -1,0 +1,64 @@
+/** Goal: what lint cannot say of the house rules. Method: the files as text. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+
+const ROOT = join(__dirname, '..');
+
+function filesBelow(folder: string, ending: string): string[] {
+  return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith(ending))
+    .map((name) => join(folder, name));
+}
+
+const read = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
+
+describe('house rules', () => {
+  const sources = ['src', 'examples'].flatMap((folder) => filesBelow(folder, '.ts'));
+
+  test('files are kebab-case', () => {
+    const wrong = sources.filter(
+      (file) => !/^[a-z0-9-]+(\.config)?\.ts$/.test(file.split('/').at(-1) ?? ''),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  test('postgres and mongo mirror each other', () => {
+    const names = (folder: string) =>
+      new Set(
+        readdirSync(join(ROOT, 'src/activities', folder)).filter((name) => name.endsWith('.ts')),
+      );
+    const [postgres, mongo] = [names('postgres'), names('mongo')];
+    // A callback's client is lent in Postgres, its session bound in MongoDB; only MongoDB has projected documents.
+    const own = new Set(['callback-client.ts', 'projection.ts']);
+    const unmatched = [...postgres, ...mongo].filter(
+      (name) => !(postgres.has(name) && mongo.has(name)) && !own.has(name),
+    );
+    expect(unmatched).toEqual([]);
+  });
+
+  test('a disabled lint rule carries its reason on the same line', () => {
+    const disabled = sources.flatMap((file) =>
+      read(file)
+        .split('\n')
+        .filter((line) => /(oxlint|eslint)-disable/.test(line) && !/-- \w+/.test(line))
+        .map((line) => `${file}: ${line.trim()}`),
+    );
+    expect(disabled).toEqual([]);
+  });
+
+  test('nothing waits by sleeping: a pause stands in the one helper that has a deadline', () => {
+    const sleepers = filesBelow('test', '.ts').filter(
+      (file) => file !== relative(ROOT, __filename) && /timers\/promises/.test(read(file)),
+    );
+    expect(sleepers).toEqual(['test/support/world.ts']);
+  });
+
+  test('every error code is explained where users look', () => {
+    const codes = [...read('src/domain/errors.ts').matchAll(/^ {2}([A-Z]\w+): \{/gm)].map(
+      ([, code]) => code,
+    );
+    const missing = codes.filter((code) => !read('docs/errors.md').includes(`\`${code}\``));
+    expect(missing).toEqual([]);
+  });
+});
