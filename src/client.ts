@@ -27,12 +27,19 @@ export interface ConnectOptions {
 export interface SubmitOptions {
   /** A token for this call instead of the definition's own. At most 200 characters, and the same on every retry. */
   readonly token?: string;
+  /** How long Temporal may take to answer the start before `Unavailable`. At least 1; 10,000 unless given, and at most. */
+  readonly timeoutMillis?: number;
 }
 
 export type ExecuteOptions = SubmitOptions & OutcomeOptions;
 
 /** The plain input of a definition: what its schema takes, before defaults and transforms. */
 export type InputOf<Schema extends z.ZodType> = z.input<Schema>;
+
+const CONNECT_TIMEOUT_MILLIS = 5_000;
+
+/** Bounds the calls that start an update: an answer that takes longer is as good as none. */
+const START_TIMEOUT_MILLIS = 10_000;
 
 /**
  * Starts cross-store updates and tells their outcomes. It talks to Temporal only: no process that holds a client needs a store driver or a store's credentials.
@@ -69,7 +76,10 @@ export class Twinwrite {
       );
     }
     const { connectionOptions, namespace } = loadClientConnectConfig();
-    const connection = await Connection.connect(connectionOptions).catch(throwAsTwinwriteError({}));
+    const connection = await Connection.connect({
+      ...connectionOptions,
+      connectTimeout: CONNECT_TIMEOUT_MILLIS,
+    }).catch(throwAsTwinwriteError({}));
     const client = new Client({ connection, namespace: namespace ?? 'default' });
     const webUi = options.webUi ?? config.webUi ?? WebUi.guess(connectionOptions.address);
     return new Twinwrite(client, taskQueue, webUi, () => connection.close());
@@ -107,30 +117,31 @@ export class Twinwrite {
     options: SubmitOptions = {},
   ): Promise<UpdateHandle<Result>> {
     const { parsed, token } = await this.#admit(definition, input, options);
-    const identity = { definition: definition.name, token };
-    const fingerprint = fingerprintOf(input as Json);
+    const deadline = Date.now() + Math.min(options.timeoutMillis ?? Infinity, START_TIMEOUT_MILLIS);
+    return await this.client
+      .withDeadline(deadline, () => this.#start<Result>(definition, input as Json, parsed, token))
+      .catch(throwAsTwinwriteError({ definition: definition.name, token }));
+  }
+
+  async #start<Result>(
+    definition: AnyCrossStoreUpdate,
+    input: Json,
+    parsed: unknown,
+    token: string,
+  ): Promise<UpdateHandle<Result>> {
+    const fingerprint = fingerprintOf(input);
     const searchAttributes = await this.#probe.areRegistered();
-    const workflowId = workflowIdOf(definition.name, token);
     const start = {
-      ...startOptionsOf({
-        definition,
-        token,
-        input: input as Json,
-        parsed,
-        fingerprint,
-        searchAttributes,
-      }),
+      ...startOptionsOf({ definition, token, input, parsed, fingerprint, searchAttributes }),
       ...searchAttributesOf(definition, searchAttributes),
       taskQueue: this.taskQueue,
-      workflowId,
+      workflowId: workflowIdOf(definition.name, token),
     };
     try {
       const started = await this.client.workflow.start('crossStoreUpdate', start);
       return this.handle<Result>(definition, token, started.firstExecutionRunId);
     } catch (error) {
-      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) {
-        return throwAsTwinwriteError(identity)(error);
-      }
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
       return await this.#attach<Result>(definition, token, fingerprint);
     }
   }
@@ -169,10 +180,8 @@ export class Twinwrite {
     fingerprint: string,
   ): Promise<UpdateHandle<Result>> {
     const identity = { definition: definition.name, token };
-    const description = await this.client.workflow
-      .getHandle(workflowIdOf(definition.name, token))
-      .describe()
-      .catch(throwAsTwinwriteError(identity));
+    const workflow = this.client.workflow.getHandle(workflowIdOf(definition.name, token));
+    const description = await workflow.describe();
     if (description.memo?.['fingerprint'] !== fingerprint) {
       throw new TwinwriteError('TokenReused', identity);
     }
