@@ -1,4 +1,5 @@
 import { ApplicationFailure } from '@temporalio/activity';
+import { MongoServerError } from 'mongodb';
 import { type ErrorCode, isTwinwriteError } from '../domain/errors';
 import { verdictOf as mongoVerdictOf } from './mongo/errors';
 import { isDatabaseError, verdictOf as postgresVerdictOf } from './postgres/errors';
@@ -17,6 +18,8 @@ const SLOW: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 ]);
 
 const SLOW_RETRY = '30 seconds';
+
+const MAX_MESSAGE_CHARACTERS = 500;
 
 /**
  * The one place where an error becomes a failure that Temporal stores: its type is our code or the store's, its message is one that we wrote. A driver's own text stays in
@@ -51,6 +54,14 @@ function describe(error: unknown): { type: string; message: string; isDeployment
   }
   const isDeployment = mongoVerdictOf(error) === 'deployment';
   if (!(error instanceof Error)) return { type: 'Unknown', message: 'not an error', isDeployment };
-  const code = 'code' in error ? ` ${String(error.code)}` : '';
-  return { type: error.name, message: `${error.name}${code}`, isDeployment };
+  if (error instanceof MongoServerError) {
+    const message = `MongoDB answered code ${error.code} (${error.codeName ?? 'unnamed'})`;
+    return { type: 'Mongo', message, isDeployment };
+  }
+  // A bug in a definition, or a connection that broke: neither quotes a row.
+  return {
+    type: error.name,
+    message: error.message.slice(0, MAX_MESSAGE_CHARACTERS),
+    isDeployment,
+  };
 }

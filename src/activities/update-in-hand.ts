@@ -8,6 +8,9 @@ import type { CrossStoreUpdateRequest } from '../domain/update-request';
 import type { LedgerKey } from './ledger-key';
 import type { ClaimedPlan } from './postgres/ledger';
 
+const MAX_KEYS = 200;
+const MAX_KEY_CHARACTERS = 600;
+
 /**
  * One request, met by the definition that this worker has for it. What comes from the wire is checked here again: whoever may start workflows may start ours with anything
  * (clause 2).
@@ -56,8 +59,8 @@ export class UpdateInHand {
       workflow,
       form: definition.form,
       undoable: definition.undoable,
-      entities: sortedUnique(definition.entities?.(await this.input()) ?? []),
-      documents: sortedUnique(references.map(entityKeyOf)),
+      entities: this.#keys('entities', definition.entities?.(await this.input()) ?? []),
+      documents: this.#keys('documents', references.map(entityKeyOf)),
       input: this.request.input,
     };
   }
@@ -75,12 +78,19 @@ export class UpdateInHand {
     });
   }
 
+  /** One order for everybody, so that two updates never wait for each other's entities (F44). */
+  #keys(what: string, keys: readonly string[]): string[] {
+    const unique = [...new Set(keys)].sort();
+    const isGood = (key: unknown) =>
+      typeof key === 'string' && key !== '' && key.length <= MAX_KEY_CHARACTERS;
+    if (unique.length <= MAX_KEYS && unique.every(isGood)) return unique;
+    throw new TwinwriteError('InvalidDefinition', {
+      definition: this.definition.name,
+      problem: `its ${what} are at most ${MAX_KEYS} strings of 1 to ${MAX_KEY_CHARACTERS} characters.`,
+    });
+  }
+
   async #references(): Promise<readonly DocumentReference[]> {
     return this.definition.mongo.project?.(await this.input()) ?? [];
   }
-}
-
-/** One order for everybody, so that two updates never wait for each other's entities (F44). */
-function sortedUnique(keys: readonly string[]): string[] {
-  return [...new Set(keys)].sort();
 }

@@ -5,6 +5,7 @@ import {
   TerminatedFailure,
   TimeoutFailure,
   WorkflowFailedError,
+  WorkflowNotFoundError,
 } from '@temporalio/client';
 import { type ErrorCode, type ErrorFields, TwinwriteError } from '../domain/errors';
 import type { Outcome } from '../domain/outcome';
@@ -65,10 +66,15 @@ export class UpdateHandle<Result = unknown> {
    * had been written.
    */
   async cancel(): Promise<void> {
-    await this.client.workflow
-      .getHandle(this.workflowId)
-      .cancel()
-      .catch(throwAsTwinwriteError(this.#identity()));
+    const workflow = this.client.workflow.getHandle(this.workflowId);
+    try {
+      await workflow.cancel();
+    } catch (error) {
+      const rethrow = throwAsTwinwriteError(this.#identity());
+      if (!(error instanceof WorkflowNotFoundError)) rethrow(error);
+      // Temporal answers the same for a run that has ended, which is no error here, and for one that never was.
+      await workflow.describe().catch(rethrow);
+    }
   }
 
   #identity(): { definition: string; token: string } {

@@ -7,5 +7,7 @@ import type { Json } from './json';
  * by a deploy does not turn an honest retry into a reused token. The prefix is the version of this very computation.
  */
 export function fingerprintOf(input: Json): string {
-  return `1:${createHash('sha256').update(canonicalize(input)).digest('base64url')}`;
+  // What travels decides: an optional field that is undefined, and one that is absent, are one input.
+  const travelled: unknown = JSON.parse(JSON.stringify(input));
+  return `1:${createHash('sha256').update(canonicalize(travelled)).digest('base64url')}`;
 }

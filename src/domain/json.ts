@@ -49,7 +49,8 @@ class Inspection {
     if (typeof value === 'string') return this.#visitString(value, path);
     if (typeof value === 'number') return this.#visitNumber(value, path);
     if (typeof value !== 'object') {
-      return this.refuse(path, `is a ${typeof value}, which JSON cannot carry`);
+      const kind = value === undefined ? 'undefined' : `a ${typeof value}`;
+      return this.refuse(path, `is ${kind}, which JSON cannot carry`);
     }
     if (depth >= JSON_LIMITS.maxDepth) {
       return this.refuse(path, `lies deeper than ${JSON_LIMITS.maxDepth} levels`);
@@ -57,9 +58,10 @@ class Inspection {
     if (this.#ancestors.has(value)) return this.refuse(path, 'contains itself');
     this.#ancestors.add(value);
     if (Array.isArray(value)) {
-      value.forEach((item, index) => {
+      // A hole in an array would become null: iterating meets it as undefined.
+      for (const [index, item] of (value as unknown[]).entries()) {
         this.visit(item, `${path}[${index}]`, depth + 1);
-      });
+      }
     } else {
       this.#visitObject(value, path, depth);
     }

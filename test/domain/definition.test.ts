@@ -45,7 +45,7 @@ describe('defineCrossStoreUpdate', () => {
       /needs a `postgres.undo`/,
     ],
   ])('%s is refused', (_name, mistake, problem) => {
-    const define = () => defineCrossStoreUpdate({ ...valid, ...mistake } as typeof valid);
+    const define = () => defineCrossStoreUpdate({ ...valid, ...mistake });
     expect(define).toThrow(problem);
     expect(define).toThrow(expect.objectContaining({ code: 'InvalidDefinition' }));
   });

@@ -7,7 +7,8 @@ const nested = (depth: number): unknown => (depth === 0 ? 1 : { down: nested(dep
 
 describe('plain JSON for both stores', () => {
   test.each<[string, unknown, string, RegExp]>([
-    ['undefined', undefined, '', /is a undefined/],
+    ['undefined', undefined, '', /is undefined/],
+    ['an item that is undefined', [undefined, 1], '[0]', /is undefined/],
     ['a bigint', { a: 1n }, 'a', /is a bigint/],
     ['a function', { a: () => 1 }, 'a', /is a function/],
     ['a symbol', { a: Symbol('s') }, 'a', /is a symbol/],

@@ -174,6 +174,29 @@ describe.each([
     expect(await bothOf(id)).toEqual({ row: undefined, document: null });
   });
 
+  test('cancelling a settled update changes nothing, and is no error', async () => {
+    const id = randomUUID();
+    const handle = await world.twinwrite.submit(definition, { id, account: 'a', points: 2 });
+    await handle.outcome();
+    await handle.cancel();
+    expect(await handle.outcome()).toMatchObject({ status: 'applied' });
+    expect(await bothOf(id)).toMatchObject({ row: { points: 2 }, document: { points: 2 } });
+  });
+
+  test('clause 2: a schema tightened by a deploy refuses nothing that the ledger knows (F28)', async () => {
+    const id = randomUUID();
+    const entry = { id, account: 'a', points: 4 };
+    const first = await executeForgotten(world, definition, entry);
+    await stop();
+    const tightened = { ...definition, input: definition.input.refine(() => false) as never };
+    const worker = await world.startWorker({ updates: [tightened] });
+    expect(await world.twinwrite.execute(definition, entry)).toEqual(first);
+    const fresh = world.twinwrite.execute(definition, { ...entry, id: randomUUID() });
+    await expect(fresh).rejects.toMatchObject({ code: 'InvalidInput' });
+    await worker.stop();
+    stop = (await world.startWorker({ updates: [definition] })).stop;
+  });
+
   test('StillRunning says that the update goes on, and it does', async () => {
     const id = randomUUID();
     let isHeld = true;

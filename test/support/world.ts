@@ -42,7 +42,7 @@ export type StartWorkerOptions = Pick<WorkerOptions, 'updates'> & Partial<Worker
 
 export interface RunningWorker extends TwinwriteWorker {
   /** Drains it and waits for its end. */
-  stop(): Promise<void>;
+  stop: () => Promise<void>;
 }
 
 export async function openWorld(): Promise<World> {

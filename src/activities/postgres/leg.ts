@@ -22,13 +22,13 @@ import { inTransaction } from './transaction';
 export async function applyPostgres(pool: Pool, update: UpdateInHand): Promise<LedgerAnswer> {
   const invalid = await update.findInvalidInput();
   // A token that the ledger knows is answered before its input is judged: a schema tightened by a deploy refuses nothing that is in flight.
-  if (invalid !== undefined) return (await ledger.recall(pool, update.key)) ?? raise(invalid);
+  if (invalid !== undefined) return await answerKnown(pool, update, invalid);
   try {
     return await inTransaction(pool, update, (client) => claimAndApply(client, update));
   } catch (error) {
     const reason = refusalOf(error);
     if (reason === undefined) throw error;
-    return await ledger.refuse(pool, update.key, reason);
+    return await inTransaction(pool, update, (client) => ledger.refuse(client, update.key, reason));
   }
 }
 
@@ -97,6 +97,12 @@ export async function settle(
   );
 }
 
-function raise(error: Error): never {
-  throw error;
+async function answerKnown(
+  pool: Pool,
+  update: UpdateInHand,
+  invalid: Error,
+): Promise<LedgerAnswer> {
+  const known = await inTransaction(pool, update, (client) => ledger.recall(client, update.key));
+  if (known === undefined) throw invalid;
+  return known;
 }

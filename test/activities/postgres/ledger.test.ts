@@ -2,7 +2,7 @@
  * Goal: the Postgres ledger's functions, clause by clause. Method: two connections that interleave by hand; no workflow, no worker.
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { type PoolClient, Pool } from 'pg';
+import type { Pool, PoolClient } from 'pg';
 import * as ledger from '../../../src/activities/postgres/ledger';
 import type { Reason } from '../../../src/domain/outcome';
 import { eventually, openWorld, type World } from '../../support/world';
