@@ -43,10 +43,10 @@ export function createActivities(dependencies: ActivityDependencies): Steps {
   const step = stepRunner(dependencies);
   return {
     applyPostgres: step('applyPostgres', (update) => postgresLeg.applyPostgres(postgres, update)),
-    applyMongo: step('applyMongo', (update, claim) =>
-      mongoLeg.applyMongo(store, postgres, update, claim),
-    ),
-    settle: step('settle', (update, claim) => postgresLeg.settle(postgres, update, claim)),
+    applyMongo: step('applyMongo', async (update, claim) => {
+      const answer = await mongoLeg.applyMongo(store, postgres, update, claim);
+      return answer.at === 'applied' ? await postgresLeg.settle(postgres, update, claim) : answer;
+    }),
     fencePostgres: step('fencePostgres', (update, reason) =>
       postgresLeg.fencePostgres(postgres, update, reason),
     ),

@@ -11,14 +11,23 @@ export const MAX_LEG_TIMEOUT_MILLIS = 60_000;
 /** How long a duplicate waits for the attempt in flight before it leaves the waiting to Temporal's backoff. */
 export const CLAIM_WAIT_MILLIS = 1_000;
 
-/** One statement, and the pause between two, in PostgreSQL. */
-export function statementTimeoutMillis(legTimeoutMillis: number): number {
-  return Math.floor(legTimeoutMillis * 0.6);
+/** The shares of a leg's time. Those of one attempt add up to less than the whole: Temporal must not give up on an attempt that its stores still work on. */
+const SHARES = {
+  /** The Postgres leg's transaction: from its connection to its COMMIT. */
+  postgres: 0.9,
+  /** The Mongo leg: reading the images, writing them or running the transaction, settling. */
+  image: 0.25,
+  mongo: 0.4,
+  settle: 0.3,
+} as const;
+
+export function shareMillis(share: keyof typeof SHARES, legTimeoutMillis: number): number {
+  return Math.floor(SHARES[share] * legTimeoutMillis);
 }
 
-/** All operations of one attempt in MongoDB together. */
-export function mongoTimeoutMillis(legTimeoutMillis: number): number {
-  return Math.floor(legTimeoutMillis * 0.75);
+/** One statement, and the pause between two, in a transaction of PostgreSQL. */
+export function statementTimeoutMillis(transactionTimeoutMillis: number): number {
+  return Math.floor(transactionTimeoutMillis * 0.7);
 }
 
 /** After this an overdue pending row is somebody else's to drive. */

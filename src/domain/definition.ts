@@ -105,8 +105,28 @@ export type AnyCrossStoreUpdate = CrossStoreUpdate<any, any>;
 /** The two forms of MongoDB leg, as the ledger records them. */
 export type Form = 'projection' | 'transaction';
 
-/** What `apply` may return. An `interface` without an index signature is taken as well as a type. */
-export type Recordable = Json | object | undefined | void;
+/**
+ * What `apply` may return: a value that is the same after JSON. A type that is not becomes a sentence that says what to return instead, which the compiler then shows. An
+ * `interface` without an index signature is taken as well as a type. What no type can show, such as a lone surrogate, is looked for when it is recorded.
+ */
+export type Recordable<Value> = unknown extends Value
+  ? Value
+  : Value extends Json | undefined | void
+    ? Value
+    : Value extends bigint
+      ? 'A bigint cannot be recorded: return it as a string.'
+      : Value extends Date
+        ? 'A Date cannot be recorded: return its toISOString().'
+        : Value extends ReadonlyMap<unknown, unknown> | ReadonlySet<unknown>
+          ? 'A Map or a Set cannot be recorded: return an array of its entries.'
+          : Value extends symbol | ((...parameters: never) => unknown)
+            ? 'Functions, symbols and objects with methods cannot be recorded: return plain data.'
+            : { readonly [Key in keyof Value]: Recordable<Value[Key]> };
+
+/** Stands beside the options, because a constraint on `Result` that names `Result` would be circular. `never` keeps it out of the inference of `context`. */
+interface Returning<Returned> {
+  readonly postgres: { readonly apply: (context: never) => Promise<Returned> };
+}
 
 /**
  * Defines a kind of cross-store update. Every callback infers its `input` from the schema and its `result` from what `postgres.apply` returns; write `apply` before
@@ -114,8 +134,8 @@ export type Recordable = Json | object | undefined | void;
  *
  * @throws TwinwriteError `InvalidDefinition` when the definition cannot work, with what to change.
  */
-export function defineCrossStoreUpdate<Schema extends z.ZodType, Result extends Recordable>(
-  options: CrossStoreUpdateOptions<Schema, Result>,
+export function defineCrossStoreUpdate<Schema extends z.ZodType, Result>(
+  options: CrossStoreUpdateOptions<Schema, Result> & Returning<Recordable<Result>>,
 ): CrossStoreUpdate<Schema, Result> {
   const problem = findProblem(options as unknown as AnyOptions);
   if (problem !== undefined) {

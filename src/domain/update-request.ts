@@ -48,7 +48,7 @@ export interface Forward {
 export type LedgerAnswer = Forward | Undoing | Settled;
 
 export type MongoAnswer =
-  | { readonly at: 'applied' }
+  | LedgerAnswer
   /** Refused for good: retrying changes nothing. */
   | { readonly at: 'refused'; readonly reason: Reason }
   /** A compensation was here first. */
@@ -64,10 +64,11 @@ export type MongoFenceAnswer = { readonly at: 'fenced' } | { readonly at: 'appli
 export interface Steps {
   /** Claims the token and applies the Postgres leg, or answers what the ledger has (clause 3). */
   applyPostgres(request: CrossStoreUpdateRequest): Promise<LedgerAnswer>;
-  /** Applies the Mongo leg, or finds it applied. For a projection that is the image that Postgres has now. */
+  /**
+   * Applies the Mongo leg, or finds it applied, and then settles: ends the update, forward or undone, by a compare-and-set on its pending row (clause 5). For a projection the
+   * leg is the image that Postgres has now.
+   */
   applyMongo(request: CrossStoreUpdateRequest, claim: Claim): Promise<MongoAnswer>;
-  /** Ends the update, forward or undone, by a compare-and-set on its pending row (clause 5). */
-  settle(request: CrossStoreUpdateRequest, claim: Claim): Promise<LedgerAnswer>;
   /** Makes sure that the Postgres leg never runs after this, or finds that it ran and decides that it is undone. `forward` means that there is no way back. */
   fencePostgres(request: CrossStoreUpdateRequest, reason: Reason): Promise<LedgerAnswer>;
   /** Transaction form only: makes sure that the Mongo leg never runs after this; found applied, it is undone. */

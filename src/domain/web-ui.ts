@@ -1,20 +1,31 @@
 import type { AnyCrossStoreUpdate, Form } from './definition';
-import { LEG_TITLES, type Progress } from './progress';
+import type { OutcomeStatus } from './outcome';
+import { meaningOf, type Progress, titleOf } from './progress';
 
 /** What the Temporal Web UI shows of an update. It renders Markdown, so whatever comes from a caller is shown as code and cannot format or link. */
 
 const MAX_SUMMARY_BYTES = 200;
+const MAX_CODE_BYTES = 300;
 const MAX_LISTED = 20;
 
-/** One line, in the list of workflows and as the page's heading. */
+/** One line, in the event history and as the first thing of the metadata. To be read, not copied: what Markdown would format or link is taken apart. */
 export function summaryOf(definition: string, token: string): string {
-  return truncate(`${definition} ${token}`.replaceAll(/[`*_[\]<>|\\]/g, ' '), MAX_SUMMARY_BYTES);
+  const plain = `${definition} ${token}`
+    .replaceAll(/[`*[\]<>|\\~]/g, ' ')
+    // Inside a word it formats nothing, and tokens are full of it.
+    .replaceAll(/(?<![\p{L}\p{N}])_|_(?![\p{L}\p{N}])/gu, ' ')
+    .replaceAll('://', ':// ')
+    .replaceAll(/www\./gi, '$& ');
+  return truncate(plain, MAX_SUMMARY_BYTES);
 }
 
 const FORMS: { readonly [Name in Form]: string } = {
   projection: 'MongoDB documents that are a function of PostgreSQL',
   transaction: 'a MongoDB transaction of its own',
 };
+
+/** The Web UI cuts off the last line of what it renders. */
+const LAST_LINE = ['', '\u00A0'];
 
 /** What it is; it does not change. */
 export function detailsOf(
@@ -27,24 +38,35 @@ export function detailsOf(
     '',
     `- **Token** ${code(token)}`,
     `- **Entities** ${listOf(entities)}`,
-    `- **If MongoDB refuses** ${definition.undoable ? 'both stores are undone' : 'it is parked: there is no undo'}`,
+    `- **If MongoDB refuses** ${definition.undoable ? 'PostgreSQL is undone' : 'it is parked: there is no undo'}`,
+    ...LAST_LINE,
   ].join('\n');
 }
 
+const HEADINGS: { readonly [Status in OutcomeStatus]: string } = {
+  applied: '**Outcome: applied.** Both stores have it.',
+  compensated: '**Outcome: compensated.** It was undone in both stores.',
+  refused: '**Outcome: refused.** Nothing was written in either store.',
+};
+
 /** Where it stands; it changes with every step, and ends with the outcome. */
 export function currentDetailsOf(progress: Progress): string {
-  const { outcome, entities, definition, token } = progress;
-  const lines = progress.done.map(({ leg, answer }) => `1. ${LEG_TITLES[leg]}: **${answer}**`);
-  if (outcome === undefined) lines.push(`1. ${LEG_TITLES[progress.leg]}: *running*`);
+  const { outcome, entities, definition, token, done, leg } = progress;
+  const steps = done.map(
+    (step, index) =>
+      `1. ${titleOf(step.leg, done.slice(0, index))}: **${meaningOf(step.leg, step.answer)}**`,
+  );
+  if (outcome === undefined) steps.push(`1. ${titleOf(leg, done)}: *running*`);
   const heading =
     outcome === undefined
-      ? `**Running** ${code(definition)} ${code(token)}`
-      : `**Outcome: ${outcome.status}** ${code(definition)} ${code(token)}`;
+      ? `**Running: ${titleOf(leg, done)}.** Attempts and the last failure stand under Pending Activities.`
+      : HEADINGS[outcome.status];
   const reason =
     outcome === undefined || outcome.status === 'applied'
       ? []
       : ['', `**Reason** ${outcome.reason.code}: ${code(outcome.reason.message)}`];
-  return [heading, '', `**Entities** ${listOf(entities)}`, '', ...lines, ...reason].join('\n');
+  const what = `${code(definition)} ${code(token)}, entities ${listOf(entities)}`;
+  return [heading, ...reason, '', what, '', ...steps, ...LAST_LINE].join('\n');
 }
 
 function listOf(entities: readonly string[]): string {
@@ -54,8 +76,12 @@ function listOf(entities: readonly string[]): string {
   return hidden > 0 ? `${shown} and ${hidden} more` : shown;
 }
 
+/** As it is, between more backticks than it has in a row: nothing inside is formatted, linked, or taken for HTML. */
 function code(text: string): string {
-  return `\`${truncate(text.replaceAll(/[`\r\n]/g, ' '), 300)}\``;
+  const line = truncate(text.replaceAll(/[\r\n]/g, ' '), MAX_CODE_BYTES);
+  const longest = Math.max(0, ...[...line.matchAll(/`+/g)].map(([run]) => run.length));
+  const fence = '`'.repeat(longest + 1);
+  return longest === 0 ? `${fence}${line}${fence}` : `${fence} ${line} ${fence}`;
 }
 
 function truncate(text: string, maxBytes: number): string {

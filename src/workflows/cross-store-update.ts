@@ -5,14 +5,17 @@ import {
   defineQuery,
   isCancellation,
   proxyActivities,
+  proxySinks,
   setCurrentDetails,
   setHandler,
+  type Sinks,
   upsertSearchAttributes,
+  workflowInfo,
 } from '@temporalio/workflow';
 import { DEFAULT_LEG_TIMEOUT_MILLIS } from '../domain/bounds';
 import type { Json } from '../domain/json';
-import type { Outcome, Reason } from '../domain/outcome';
-import { LEG_TITLES, type Progress } from '../domain/progress';
+import type { Outcome, OutcomeStatus, Reason } from '../domain/outcome';
+import { type Progress, titleOf } from '../domain/progress';
 import { OUTCOME_ATTRIBUTE } from '../domain/search-attributes';
 import type { CrossStoreUpdateRequest, Steps } from '../domain/update-request';
 import { currentDetailsOf } from '../domain/web-ui';
@@ -73,7 +76,7 @@ function bindSteps(request: CrossStoreUpdateRequest, display: Display): BoundSte
         executeWithOptions(options: { summary: string }, all: unknown[]): Promise<Answer>;
       };
       const execute = () =>
-        activity.executeWithOptions({ summary: LEG_TITLES[leg] }, [request, ...rest]);
+        activity.executeWithOptions({ summary: display.titleOf(leg) }, [request, ...rest]);
       const answer = BACKWARD.has(leg)
         ? await CancellationScope.nonCancellable(execute)
         : await execute();
@@ -83,13 +86,21 @@ function bindSteps(request: CrossStoreUpdateRequest, display: Display): BoundSte
   return {
     applyPostgres: bind('applyPostgres'),
     applyMongo: bind('applyMongo'),
-    settle: bind('settle'),
     fencePostgres: bind('fencePostgres'),
     fenceMongo: bind('fenceMongo'),
     undoPostgres: bind('undoPostgres'),
     resumeForward: bind('resumeForward'),
   };
 }
+
+/** What the worker hears of, outside the history: for its log and its metrics. */
+export interface OutcomeSinks extends Sinks {
+  twinwrite: {
+    settled(definition: string, token: string, status: OutcomeStatus): void;
+  };
+}
+
+const { twinwrite: worker } = proxySinks<OutcomeSinks>();
 
 /** What an operator sees in the Web UI while the update runs and after it. */
 class Display {
@@ -104,6 +115,10 @@ class Display {
     });
   }
 
+  titleOf(leg: keyof Steps): string {
+    return titleOf(leg, this.#progress.done);
+  }
+
   begin(leg: keyof Steps): void {
     this.#show({ ...this.#progress, leg });
   }
@@ -113,7 +128,10 @@ class Display {
   }
 
   finish(outcome: Outcome<Json>): void {
+    const { definition, token } = this.request;
     this.#show({ ...this.#progress, outcome });
+    // A replay has nobody to tell: it may run where no worker of ours is.
+    if (!workflowInfo().unsafe.isReplaying) worker.settled(definition, token, outcome.status);
     if (this.request.searchAttributes === true) {
       upsertSearchAttributes([{ key: OUTCOME_ATTRIBUTE, value: outcome.status }]);
     }

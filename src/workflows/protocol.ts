@@ -44,13 +44,13 @@ async function follow(steps: BoundSteps, answer: LedgerAnswer): Promise<Outcome<
 async function finishForward(steps: BoundSteps, claim: Claim): Promise<Outcome<Json>> {
   const mongo = await steps.applyMongo(claim);
   switch (mongo.at) {
-    case 'applied':
-      return await follow(steps, await steps.settle(claim));
     case 'refused':
       return await driveBack(steps, mongo.reason);
     case 'fencedOut':
       // Whoever fenced has decided in Postgres before: claiming again answers what.
       return await driveForward(steps);
+    default:
+      return await follow(steps, mongo);
   }
 }
 
@@ -60,8 +60,7 @@ async function compensate(steps: BoundSteps, { claim }: Undoing): Promise<Outcom
   if (undone.at !== 'undoing') return await follow(steps, undone);
   // The image of after the undo, at its new version, is the fence in MongoDB: an earlier image that arrives late meets a later version.
   // There is no way back from a way back: refused now, it is parked.
-  await steps.applyMongo({ ...claim, undoable: false });
-  return await follow(steps, await steps.settle(claim));
+  return await finishForward(steps, { ...claim, undoable: false });
 }
 
 async function compensateTransaction(steps: BoundSteps, claim: Claim): Promise<Outcome<Json>> {

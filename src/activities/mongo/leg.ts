@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Db, type MongoClient, MongoServerError } from 'mongodb';
 import type { Pool } from 'pg';
-import { CLAIM_WAIT_MILLIS, mongoTimeoutMillis } from '../../domain/bounds';
+import { CLAIM_WAIT_MILLIS, shareMillis } from '../../domain/bounds';
 import { TwinwriteError } from '../../domain/errors';
 import type { Reason } from '../../domain/outcome';
-import type { Claim, MongoAnswer, MongoFenceAnswer } from '../../domain/update-request';
+import type { Claim, MongoFenceAnswer } from '../../domain/update-request';
 import { readVersionedImages } from '../image';
 import { RefusedError, refuseByDefinition } from '../refusal';
 import type { UpdateInHand } from '../update-in-hand';
@@ -17,6 +17,12 @@ export interface MongoStore {
   readonly client: MongoClient;
   readonly db: Db;
 }
+
+/** What the leg itself can say; settled it is in Postgres. */
+export type MongoLegAnswer =
+  | { readonly at: 'applied' }
+  | { readonly at: 'refused'; readonly reason: Reason }
+  | { readonly at: 'fencedOut' };
 
 /**
  * The MongoDB half of an update's protocol, in the form that the claim recorded.
@@ -31,7 +37,7 @@ export async function applyMongo(
   postgres: Pool,
   update: UpdateInHand,
   claim: Claim,
-): Promise<MongoAnswer> {
+): Promise<MongoLegAnswer> {
   try {
     if (claim.form === 'projection') return await project(store, postgres, update, claim);
     return await retryConflicts(() => applyTransaction(store, update, claim));
@@ -49,11 +55,19 @@ async function project(
   postgres: Pool,
   update: UpdateInHand,
   claim: Claim,
-): Promise<MongoAnswer> {
+): Promise<MongoLegAnswer> {
   const references = await update.documents(claim.documents);
-  const images = await readVersionedImages(postgres, update.timeoutMillis, references);
-  const timeoutMillis = mongoTimeoutMillis(update.timeoutMillis);
-  for (const image of images) await writeImage(store.db, timeoutMillis, image);
+  const { timeoutMillis } = update;
+  const images = await readVersionedImages(
+    postgres,
+    shareMillis('image', timeoutMillis),
+    references,
+  );
+  const until = performance.now() + shareMillis('mongo', timeoutMillis);
+  for (const image of images) {
+    const leftMillis = Math.max(1, Math.floor(until - performance.now()));
+    await writeImage(store.db, leftMillis, image);
+  }
   return { at: 'applied' };
 }
 
@@ -61,13 +75,13 @@ async function applyTransaction(
   { client, db }: MongoStore,
   update: UpdateInHand,
   claim: Claim,
-): Promise<MongoAnswer> {
+): Promise<MongoLegAnswer> {
   const { definition, key, timeoutMillis } = update;
   const leg = definition.mongo.transaction;
   if (leg === undefined) throw formChanged(update);
   const { result } = claim;
   const input = await update.input();
-  const bounds = { timeoutMillis: mongoTimeoutMillis(timeoutMillis) };
+  const bounds = { timeoutMillis: shareMillis('mongo', timeoutMillis) };
   try {
     await inTransaction(client, bounds, async (session) => {
       await ledger.claim(db, session, key);
@@ -94,7 +108,7 @@ export async function fenceMongo(
   if (undo === undefined) return { at: 'applied' };
   const { result } = claim;
   const input = await update.input();
-  const bounds = { timeoutMillis: mongoTimeoutMillis(timeoutMillis) };
+  const bounds = { timeoutMillis: shareMillis('mongo', timeoutMillis) };
   await retryConflicts(() =>
     inTransaction(client, bounds, async (session) => {
       const isOurs = await ledger.recordUndone(db, session, key);

@@ -1,4 +1,5 @@
 import type { Pool, PoolClient } from 'pg';
+import { shareMillis } from '../../domain/bounds';
 import type { Json } from '../../domain/json';
 import type { Reason } from '../../domain/outcome';
 import type { Claim, LedgerAnswer } from '../../domain/update-request';
@@ -24,11 +25,13 @@ export async function applyPostgres(pool: Pool, update: UpdateInHand): Promise<L
   // A token that the ledger knows is answered before its input is judged: a schema tightened by a deploy refuses nothing that is in flight.
   if (invalid !== undefined) return await answerKnown(pool, update, invalid);
   try {
-    return await inTransaction(pool, update, (client) => claimAndApply(client, update));
+    return await inTransaction(pool, bounds(update), (client) => claimAndApply(client, update));
   } catch (error) {
     const reason = refusalOf(error);
     if (reason === undefined) throw error;
-    return await inTransaction(pool, update, (client) => ledger.refuse(client, update.key, reason));
+    return await inTransaction(pool, bounds(update), (client) =>
+      ledger.refuse(client, update.key, reason),
+    );
   }
 }
 
@@ -46,6 +49,10 @@ async function claimAndApply(client: PoolClient, update: UpdateInHand): Promise<
   return { at: 'forward', claim: { ...claimed.claim, result } };
 }
 
+function bounds({ timeoutMillis }: UpdateInHand) {
+  return { timeoutMillis: shareMillis('postgres', timeoutMillis) };
+}
+
 function refusalOf(error: unknown): Reason | undefined {
   if (error instanceof RefusedError) return error.reason;
   if (isDatabaseError(error) && verdictOf(error) === 'refusal') return reasonOf(error);
@@ -58,12 +65,14 @@ export async function fencePostgres(
   update: UpdateInHand,
   reason: Reason,
 ): Promise<LedgerAnswer> {
-  return await inTransaction(pool, update, (client) => ledger.fence(client, update.key, reason));
+  return await inTransaction(pool, bounds(update), (client) =>
+    ledger.fence(client, update.key, reason),
+  );
 }
 
 /** Undoes the leg at most once, as a new version of its documents. */
 export async function undoPostgres(pool: Pool, update: UpdateInHand): Promise<LedgerAnswer> {
-  return await inTransaction(pool, update, async (client) => {
+  return await inTransaction(pool, bounds(update), async (client) => {
     const { mustUndo, answer } = await ledger.beginUndo(client, update.key);
     if (!mustUndo || answer.at !== 'undoing') return answer;
     await runUndo(client, update, answer.claim.result);
@@ -83,7 +92,9 @@ async function runUndo(client: PoolClient, update: UpdateInHand, result: Json): 
 }
 
 export async function resumeForward(pool: Pool, update: UpdateInHand): Promise<LedgerAnswer> {
-  return await inTransaction(pool, update, (client) => ledger.resumeForward(client, update.key));
+  return await inTransaction(pool, bounds(update), (client) =>
+    ledger.resumeForward(client, update.key),
+  );
 }
 
 /** Ends the update, forward or undone: the last thing that happens to it (clause 5). */
@@ -92,7 +103,8 @@ export async function settle(
   update: UpdateInHand,
   claim: Claim,
 ): Promise<LedgerAnswer> {
-  return await inTransaction(pool, update, (client) =>
+  const timeoutMillis = shareMillis('settle', update.timeoutMillis);
+  return await inTransaction(pool, { timeoutMillis }, (client) =>
     ledger.settle(client, update.key, claim.ticket),
   );
 }
@@ -102,7 +114,9 @@ async function answerKnown(
   update: UpdateInHand,
   invalid: Error,
 ): Promise<LedgerAnswer> {
-  const known = await inTransaction(pool, update, (client) => ledger.recall(client, update.key));
+  const known = await inTransaction(pool, bounds(update), (client) =>
+    ledger.recall(client, update.key),
+  );
   if (known === undefined) throw invalid;
   return known;
 }
