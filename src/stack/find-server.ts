@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
-import { delimiter, dirname, join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { type CacheEntry, findInCache, takeFromCache } from './cache';
 import { type Attempt, SETTING, type ServerName, StackError } from './errors';
 import type { ServerSource } from './events';
@@ -135,8 +135,8 @@ async function isExecutable(file: string): Promise<boolean> {
   );
 }
 
-/** For the programs that we run. npm lies beside the running Node, whatever the PATH says. */
+/** For the programs that we run. */
 export function childEnvironment(context: StartContext): NodeJS.ProcessEnv {
-  const folders = [...context.environment.searchPath, dirname(process.execPath)];
-  return { ...context.environment.inherited, PATH: folders.join(delimiter) };
+  const { inherited, searchPath } = context.environment;
+  return { ...inherited, PATH: searchPath.join(delimiter) };
 }

@@ -23,6 +23,7 @@ program=$!
 echo "pid $program" >&3
 {
   trap : INT TERM
+  PATH=$PATH:/usr/bin:/bin
   read -r _ <&5
   kill -s "$signal" 0
   while [ "$tenths" -gt 0 ] && kill -0 "$program"; do
@@ -47,6 +48,7 @@ while kill -0 "$watcher" 2>/dev/null; do wait "$watcher"; done
  * the starting process and by every guardian, so it reads the end of it only after the last one.
  */
 export const SWEEPER_SCRIPT = `
+PATH=$PATH:/usr/bin:/bin
 read -r _
 rm -rf "$1"
 `;

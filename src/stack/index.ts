@@ -58,7 +58,7 @@ export interface Stack {
   /** Holds the data and the logs of what was started; removed by `stop`. */
   readonly folder: string;
   /** Stops what was started, removes its data, and never throws. May be called twice. */
-  stop(): Promise<void>;
+  stop: () => Promise<void>;
 }
 
 /**

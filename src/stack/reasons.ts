@@ -19,13 +19,20 @@ const WORDS: Readonly<Record<string, string>> = {
   EDQUOT: 'the disk quota is used up',
 };
 
-/** The code of an error, or of what caused it, at any depth. */
-export function codeOf(error: unknown): string | undefined {
-  for (let at = error, depth = 0; at instanceof Error && depth < 8; at = at.cause, depth += 1) {
-    if ('code' in at && typeof at.code === 'string') return at.code;
-    if (at instanceof AggregateError && at.errors.length > 0) return codeOf(at.errors[0]);
-  }
-  return undefined;
+/** How deep the causes of an error are followed. */
+const DEPTH_LIMIT = 8;
+
+/**
+ * The code of an error, or of what caused it. By its fields and not by its class: an error of Node
+ * that crossed a realm, as under a test runner, is no instance of this realm's `Error`.
+ */
+export function codeOf(error: unknown, depth = 0): string | undefined {
+  if (typeof error !== 'object' || error === null || depth > DEPTH_LIMIT) return undefined;
+  const { code, cause, errors } = error as { code?: unknown; cause?: unknown; errors?: unknown };
+  if (typeof code === 'string' && code !== '') return code;
+  return (
+    codeOf(cause, depth + 1) ?? (Array.isArray(errors) ? codeOf(errors[0], depth + 1) : undefined)
+  );
 }
 
 /** Why something failed, as the middle of a sentence: without a capital, an end, or a new line. */
@@ -33,7 +40,9 @@ export function reasonOf(error: unknown): string {
   const code = codeOf(error);
   const known = code === undefined ? undefined : WORDS[code];
   if (known !== undefined) return known;
-  const text = error instanceof Error ? error.message : String(error);
+  const { message, cause } = (error ?? {}) as { message?: unknown; cause?: { message?: unknown } };
+  // What `fetch` throws says nothing; its cause does.
+  const text = String(cause?.message ?? message ?? error);
   return firstLine(text).replace(/\.$/, '');
 }
 

@@ -16,14 +16,14 @@ export interface RenderedStream {
  */
 export function renderProgress(stream: NodeJS.WriteStream | RenderedStream): {
   progress: StackProgress;
-  stop(): void;
+  stop: () => void;
 } {
   return stream.isTTY === true ? withBars(stream as NodeJS.WriteStream) : withLines(stream);
 }
 
 type Moving = Extract<StackEvent, { phase: 'downloading' | 'building' }>;
 
-function withBars(stream: NodeJS.WriteStream): { progress: StackProgress; stop(): void } {
+function withBars(stream: NodeJS.WriteStream): { progress: StackProgress; stop: () => void } {
   const bars = new cliProgress.MultiBar(
     {
       stream,
@@ -68,7 +68,7 @@ function payloadOf(event: Moving): { title: string; amount: string } {
   return { title: title.slice(0, 70).padEnd(40), amount: amountOf(event) };
 }
 
-function withLines(stream: RenderedStream): { progress: StackProgress; stop(): void } {
+function withLines(stream: RenderedStream): { progress: StackProgress; stop: () => void } {
   const last = new Map<ServerName, { key: string; atMillis: number; tenth: number }>();
   const progress: StackProgress = (event) => {
     if (event.phase !== 'downloading' && event.phase !== 'building') {

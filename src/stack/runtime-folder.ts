@@ -12,7 +12,7 @@ import { codeOf, reasonOf } from './reasons';
 const SWEEP_LIMIT_MILLIS = 30_000;
 
 /** The prefix of every runtime folder, by which a test can look for one that was left behind. */
-export const RUNTIME_FOLDER_PREFIX = 'twinwrite-stack-';
+const RUNTIME_FOLDER_PREFIX = 'twinwrite-stack-';
 
 /**
  * The folder that holds the servers' data and logs. It is removed when `close` is called, and also

@@ -9,7 +9,11 @@ import { isDiskFull } from './source-failure';
 import type { StartContext } from './start-context';
 
 const POLL_MILLIS = 40;
-const READY_LIMIT_MILLIS = 60_000;
+/** Long for a slow machine; after it, one more start is tried, then given up. */
+const READY_LIMIT_MILLIS = 30_000;
+const SLOW_ATTEMPTS = 2;
+/** A stranger on the port, or a server that is just ending, may keep a client waiting for ever. */
+const PROBE_LIMIT_MILLIS = 5_000;
 /** Another program may take a port between our look and the server's; so often is no accident. */
 const PORT_ATTEMPTS = 5;
 
@@ -36,6 +40,7 @@ export interface StartedServer {
 /** Starts a server and waits until it is ready. When this throws, the server no longer runs. */
 export async function startServer(context: StartContext, plan: ServerPlan): Promise<StartedServer> {
   let ports: number[] = [];
+  let slowAttempts = 0;
   for (let attempt = 1; attempt <= PORT_ATTEMPTS; attempt += 1) {
     context.signal.throwIfAborted();
     ports = await freePorts(plan.portCount);
@@ -45,9 +50,11 @@ export async function startServer(context: StartContext, plan: ServerPlan): Prom
       process.letGo();
       return { ports, process };
     }
+    if (!process.hasEnded()) slowAttempts += 1;
     await process.stop();
     context.signal.throwIfAborted();
-    if (!(await anyTaken(ports))) throw await explain(context, plan, failure);
+    const isSlow = slowAttempts > 0 && slowAttempts < SLOW_ATTEMPTS;
+    if (!isSlow && !(await anyTaken(ports))) throw await explain(context, plan, failure);
   }
   throw new StackError({ code: 'PortTaken', server: plan.server, port: ports[0] ?? 0 });
 }
@@ -85,7 +92,7 @@ async function failureUntilReady(
   const deadline = Date.now() + READY_LIMIT_MILLIS;
   while (!context.signal.aborted) {
     try {
-      await plan.probe(ports);
+      await withinLimit(plan.probe(ports));
       // Without this, a stranger on the port could have answered for a server that is gone.
       if (!process.hasEnded()) return undefined;
     } catch {
@@ -96,6 +103,20 @@ async function failureUntilReady(
     await sleep(POLL_MILLIS);
   }
   return 'interrupted';
+}
+
+async function withinLimit(probe: Promise<void>): Promise<void> {
+  const answered = new AbortController();
+  const late = sleep(PROBE_LIMIT_MILLIS, undefined, { signal: answered.signal }).then(() => {
+    throw new Error('the probe was not answered');
+  });
+  try {
+    await Promise.race([probe, late]);
+  } finally {
+    answered.abort();
+    // The one that lost the race must not fail where nobody listens.
+    void Promise.allSettled([probe, late]);
+  }
 }
 
 async function anyTaken(ports: readonly number[]): Promise<boolean> {
