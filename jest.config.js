@@ -18,6 +18,6 @@ module.exports = {
     ],
   },
   testTimeout: 60_000,
-  // Two cores: one process of tests beside the servers and the workers that the tests start.
-  maxWorkers: 1,
+  // The tests mostly wait for servers and processes; two files at a time keep two cores busy.
+  maxWorkers: 2,
 };

@@ -1,0 +1,82 @@
+/**
+ * Goal: callers get the outcome's type from the definition, and give the input that its schema takes. Method: exact types; two compilers read this file, nobody runs it.
+ */
+import {
+  type CrossStoreUpdate,
+  defineCrossStoreUpdate,
+  type InputOf,
+  isTwinwriteError,
+  type Outcome,
+  type Reason,
+  type Twinwrite,
+  type UpdateHandle,
+} from 'twinwrite';
+import { Twinwrite as TwinwriteOfClient } from 'twinwrite/client';
+import { createWorker, type TwinwriteWorker, type WorkerOptions } from 'twinwrite/worker';
+import { z } from 'zod';
+import { expectType } from './expect-type';
+
+const schema = z.strictObject({ id: z.string(), count: z.coerce.number<number>().default(1) });
+
+const count = defineCrossStoreUpdate({
+  name: 'count',
+  input: schema,
+  token: (input) => input.id,
+  postgres: { apply: async ({ input }) => ({ counted: input.count }) },
+  mongo: { transaction: { apply: async () => {} } },
+});
+
+expectType<CrossStoreUpdate<typeof schema, { counted: number }>>()(count);
+
+export async function narrowsTheOutcomeByItsStatus(twinwrite: Twinwrite): Promise<void> {
+  const outcome = await twinwrite.execute(count, { id: '1' });
+  expectType<Outcome<{ counted: number }>>()(outcome);
+  expectType<'applied' | 'compensated' | 'refused'>()(outcome.status);
+  if (outcome.status === 'applied') {
+    expectType<{ counted: number }>()(outcome.result);
+    // @ts-expect-error -- what was applied has no reason.
+    void outcome.reason;
+  } else {
+    expectType<Reason>()(outcome.reason);
+    // @ts-expect-error -- what was not applied has no result.
+    void outcome.result;
+  }
+}
+
+export async function carriesTheResultInTheHandle(twinwrite: Twinwrite): Promise<void> {
+  const handle = await twinwrite.submit(count, { id: '1', count: 2 }, { token: 'a' });
+  expectType<UpdateHandle<{ counted: number }>>()(handle);
+  expectType<Outcome<{ counted: number }>>()(await handle.outcome({ timeoutMillis: 1 }));
+  expectType<string | undefined>()(handle.webUrl);
+  // A token alone tells no type: what comes is for the caller to check.
+  expectType<Outcome>()(await twinwrite.handle(count, 'a').outcome());
+}
+
+export async function takesWhatTheSchemaTakes(twinwrite: Twinwrite): Promise<void> {
+  expectType<{ id: string; count?: number | undefined }>()({} as InputOf<typeof schema>);
+  // @ts-expect-error -- `id` is missing.
+  await twinwrite.execute(count, { count: 1 });
+  // @ts-expect-error -- `count` is a number.
+  await twinwrite.execute(count, { id: '1', count: '1' });
+  // @ts-expect-error -- the schema is strict and knows no `colour`.
+  await twinwrite.submit(count, { id: '1', colour: 'red' });
+  // @ts-expect-error -- the unit is in the name of the option.
+  await twinwrite.execute(count, { id: '1' }, { timeout: 1 });
+}
+
+export async function namesTheCodesOfErrors(failed: unknown): Promise<string | undefined> {
+  if (!isTwinwriteError(failed, 'TokenReused')) return undefined;
+  expectType<'TokenReused'>()(failed.code);
+  // @ts-expect-error -- no error has this code.
+  isTwinwriteError(failed, 'TokenStolen');
+  return failed.fields.token;
+}
+
+export async function startsAWorker(
+  options: Omit<WorkerOptions, 'updates'>,
+): Promise<TwinwriteWorker> {
+  expectType<typeof Twinwrite>()(TwinwriteOfClient);
+  // @ts-expect-error -- a worker has definitions.
+  await createWorker(options);
+  return await createWorker({ ...options, updates: [count] });
+}
