@@ -58,7 +58,6 @@ export function readClientConfig(environment: NodeJS.ProcessEnv = process.env): 
   return Object.freeze({ taskQueue: config.TWINWRITE_TASK_QUEUE, webUi: config.TWINWRITE_WEB_UI });
 }
 
-/** The same variables, each of which may be missing. */
 export function readCommandConfig(environment: NodeJS.ProcessEnv = process.env): CommandConfig {
   const present = { ...environment };
   for (const name of Object.keys(present)) if (present[name] === '') delete present[name];

@@ -1,4 +1,3 @@
-export { Twinwrite } from './client';
 export type {
   ConnectOptions,
   ExecuteOptions,
@@ -7,7 +6,9 @@ export type {
   SubmitOptions,
   UpdateHandle,
 } from './client';
-export { defineCrossStoreUpdate } from './domain/definition';
+export { Twinwrite } from './client';
+export type { TwinwriteConfig } from './define-config';
+export { defineConfig } from './define-config';
 export type {
   CrossStoreUpdate,
   CrossStoreUpdateOptions,
@@ -21,10 +22,11 @@ export type {
   Refuse,
   TransactionLeg,
 } from './domain/definition';
-export { isTwinwriteError, TwinwriteError } from './domain/errors';
+export { defineCrossStoreUpdate } from './domain/definition';
 export type { ErrorCode, ErrorFields } from './domain/errors';
+export { isTwinwriteError, TwinwriteError } from './domain/errors';
 export type { Json, JsonIssue, JsonPrimitive } from './domain/json';
 export type { Outcome, OutcomeStatus, Reason, ReasonCode } from './domain/outcome';
 export type { Progress } from './domain/progress';
-export { defineProjection } from './domain/projection';
 export type { DocumentReference, Image, Projection, ProjectionOptions } from './domain/projection';
+export { defineProjection } from './domain/projection';

@@ -1,5 +1,5 @@
 import type { Client } from '@temporalio/client';
-import { SEARCH_ATTRIBUTES } from '../domain/search-attributes';
+import { missingSearchAttributes } from './register-search-attributes';
 
 /** They may be registered while this process runs; a start without them is no harm meanwhile. */
 const ASK_AGAIN_AFTER_MILLIS = 60_000;
@@ -28,8 +28,7 @@ export class SearchAttributeProbe {
 
   async #ask(): Promise<boolean> {
     try {
-      const answer = await this.client.connection.workflowService.getSearchAttributes({});
-      return SEARCH_ATTRIBUTES.every(({ name }) => name in answer.keys);
+      return (await missingSearchAttributes(this.client)).length === 0;
     } catch {
       return false;
     }

@@ -11,7 +11,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { placeOrder } from '../../examples/orders/definition';
 import { printed } from '../package/run-program';
-import { eventually, openWorld, type World } from '../support/world';
+import { eventually } from '../support/eventually';
+import { openWorld, type World } from '../support/world';
 import { ROOT, readComposeFile } from './compose-file';
 import { type BuiltImage, carryOut, namesIn, readDockerfile } from './dockerfile';
 

@@ -4,13 +4,14 @@
  */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { eventually } from '../support/eventually';
 import {
   type Hooks,
   prepareLedger,
   projectionEntry,
   transactionEntry,
 } from '../support/ledger-definitions';
-import { eventually, openWorld, type World } from '../support/world';
+import { openWorld, type World } from '../support/world';
 
 describe.each([
   { form: 'projection', define: projectionEntry },

@@ -5,7 +5,6 @@ import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { readStackEnvironment, type StackEnvironment } from '../../src/stack/environment';
 import { StackError, type StackFailure } from '../../src/stack/errors';
 import type { StackEvent } from '../../src/stack/events';
@@ -16,6 +15,7 @@ import {
   type StackSources,
   type StartContext,
 } from '../../src/stack/start-context';
+import { eventually } from '../support/eventually';
 
 /** Nobody listens on this port (and `fetch` does not refuse it by itself), so every source that is placed there refuses at once. */
 const REFUSING = 'http://127.0.0.1:5';
@@ -101,11 +101,7 @@ export async function until(
   condition: () => boolean | Promise<boolean>,
   limitMillis = 20_000,
 ): Promise<void> {
-  const deadline = Date.now() + limitMillis;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`Not within ${limitMillis} ms: ${what}`);
-    await sleep(25);
-  }
+  await eventually(async () => ((await condition()) ? true : undefined), what, limitMillis);
 }
 
 export interface Program {

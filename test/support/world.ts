@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as pause } from 'node:timers/promises';
+import { Client, Connection } from '@temporalio/client';
 import {
   DefaultLogger,
   makeTelemetryFilterString,
   NativeConnection,
   Runtime,
 } from '@temporalio/worker';
-import { Client, Connection } from '@temporalio/client';
 import { MongoClient } from 'mongodb';
 import { Pool } from 'pg';
 import pino from 'pino';
@@ -14,15 +13,8 @@ import { migrateMongo } from '../../src/activities/mongo/migrate';
 import { migratePostgres } from '../../src/activities/postgres/migrate';
 import { Twinwrite } from '../../src/client';
 import { createWorker, type TwinwriteWorker, type WorkerOptions } from '../../src/worker';
+import { eventually } from './eventually';
 import { type StackAddresses, stackAddresses } from './stack-addresses';
-
-// Tests provoke failures on purpose; Temporal's own log would bury what the run prints.
-Runtime.install({
-  logger: new DefaultLogger('ERROR'),
-  telemetryOptions: {
-    logging: { filter: makeTelemetryFilterString({ core: 'ERROR', other: 'ERROR' }), forward: {} },
-  },
-});
 
 /** One test file's own database, collections and task queue on the servers that the run started. `close` throws when something of it was leaked. */
 export interface World {
@@ -46,6 +38,7 @@ export interface RunningWorker extends TwinwriteWorker {
 }
 
 export async function openWorld(): Promise<World> {
+  quietTemporal();
   const addresses = stackAddresses();
   const name = `test_${randomUUID().replaceAll('-', '').slice(0, 12)}`;
   await administer(addresses, `create database ${name}`);
@@ -116,21 +109,6 @@ export async function openWorld(): Promise<World> {
   };
 }
 
-/** Waits for a condition, with a deadline: the one way in which a test waits. */
-export async function eventually<Value>(
-  probe: () => Promise<Value | undefined> | Value | undefined,
-  what: string,
-  timeoutMillis = 20_000,
-): Promise<Value> {
-  const until = Date.now() + timeoutMillis;
-  for (;;) {
-    const value = await probe();
-    if (value !== undefined && value !== false) return value;
-    if (Date.now() > until) throw new Error(`not within ${timeoutMillis} ms: ${what}`);
-    await pause(20);
-  }
-}
-
 async function assertNothingLeaked(
   addresses: StackAddresses,
   name: string,
@@ -174,4 +152,21 @@ function withDatabase(url: string, database: string): string {
   const changed = new URL(url);
   changed.pathname = `/${database}`;
   return changed.toString();
+}
+
+let isQuiet = false;
+
+/** Tests provoke failures on purpose; Temporal's own log would bury what the run prints. The native runtime keeps its process alive, so only who opens a world has one. */
+function quietTemporal(): void {
+  if (isQuiet) return;
+  isQuiet = true;
+  Runtime.install({
+    logger: new DefaultLogger('ERROR'),
+    telemetryOptions: {
+      logging: {
+        filter: makeTelemetryFilterString({ core: 'ERROR', other: 'ERROR' }),
+        forward: {},
+      },
+    },
+  });
 }

@@ -9,6 +9,14 @@ export interface Migration {
 
 export const migrations: readonly Migration[] = [ledger];
 
+/** Where the migrations are recorded. */
+export const BOOTSTRAP = /*sql*/ `
+create schema if not exists twinwrite;
+create table if not exists twinwrite.migration (
+  version int primary key, name text not null, at timestamptz not null default now()
+);
+`;
+
 /** Two migrators at once: the second waits here. The number is arbitrary and ours. */
 const ADVISORY_LOCK = '7303017405915';
 
@@ -31,11 +39,7 @@ export async function migratePostgres(pool: Pool): Promise<readonly Migration[]>
   const client = await pool.connect();
   try {
     await client.query(`select pg_advisory_lock(${ADVISORY_LOCK})`);
-    await client.query(/*sql*/ `
-      create schema if not exists twinwrite;
-      create table if not exists twinwrite.migration (
-        version int primary key, name text not null, at timestamptz not null default now()
-      )`);
+    await client.query(BOOTSTRAP);
     const missing = await pendingMigrations(pool);
     for (const { version, name, sql } of missing) {
       await client.query('begin');

@@ -5,7 +5,8 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Pool, PoolClient } from 'pg';
 import * as ledger from '../../../src/activities/postgres/ledger';
 import type { Reason } from '../../../src/domain/outcome';
-import { eventually, openWorld, type World } from '../../support/world';
+import { eventually } from '../../support/eventually';
+import { openWorld, type World } from '../../support/world';
 
 const REASON: Reason = { code: 'Cancelled', message: 'by the test' };
 

@@ -1,0 +1,60 @@
+import type { MongoClient } from 'mongodb';
+import type { Pool } from 'pg';
+import { LEDGER_COLLECTION, type LedgerDocument } from './mongo/ledger';
+import { isDatabaseError } from './postgres/errors';
+
+/** What the view `twinwrite.updates` says of one update. */
+export interface PostgresEntry {
+  readonly state: string;
+  readonly postgresLeg: string;
+  readonly mongoLeg: string;
+  readonly at: string;
+  readonly workflow: string;
+  /** Known while it is not settled. */
+  readonly form: 'projection' | 'transaction' | null;
+  readonly entities: readonly string[] | null;
+  readonly documents: readonly string[] | null;
+  readonly result: string | null;
+  readonly reason: string | null;
+}
+
+/** What MongoDB's ledger says of one update; a projection has no entry there, its documents carry its version. */
+export interface MongoEntry {
+  readonly state: string;
+  readonly at: string;
+}
+
+const MISSING_SCHEMA = new Set(['3F000', '42P01']);
+
+export async function readPostgresEntry(
+  postgres: Pool,
+  definition: string,
+  token: string,
+): Promise<PostgresEntry | undefined> {
+  try {
+    const { rows } = await postgres.query<Omit<PostgresEntry, 'at'> & { at: Date }>(
+      /*sql*/ `select state, postgres_leg as "postgresLeg", mongo_leg as "mongoLeg", at, workflow, form::text, entities, documents, result, reason
+        from twinwrite.updates where definition = $1 and token = $2`,
+      [definition, token],
+    );
+    const [row] = rows;
+    return row === undefined ? undefined : { ...row, at: row.at.toISOString() };
+  } catch (error) {
+    // A database that was never migrated knows no update.
+    if (isDatabaseError(error) && MISSING_SCHEMA.has(error.code)) return undefined;
+    throw error;
+  }
+}
+
+export async function readMongoEntry(
+  mongo: MongoClient,
+  definition: string,
+  token: string,
+): Promise<MongoEntry | undefined> {
+  const ledger = mongo.db().collection<LedgerDocument>(LEDGER_COLLECTION);
+  const found = await ledger.findOne(
+    { _id: { $eq: `${definition}/${token}` } },
+    { readConcern: 'majority', readPreference: 'primary' },
+  );
+  return found === null ? undefined : { state: found.state, at: found.at.toISOString() };
+}

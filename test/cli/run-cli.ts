@@ -1,0 +1,67 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { join } from 'node:path';
+import type { World } from '../support/world';
+
+const ROOT = join(__dirname, '..', '..');
+
+/** The configuration of the orders example, as an application has it. */
+export const ORDERS_CONFIG = join(ROOT, 'examples', 'orders', 'twinwrite.config.ts');
+
+export interface CliResult {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface CliOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  /** What it reads from standard input. */
+  readonly input?: string;
+}
+
+/** Starts the real command, from its sources. Only what a test names reaches its environment. */
+export function startCli(args: readonly string[], options: CliOptions = {}): ChildProcess {
+  const loader = join(ROOT, 'node_modules', 'tsx', 'dist', 'loader.mjs');
+  return spawn(process.execPath, ['--import', loader, join(ROOT, 'src', 'cli.ts'), ...args], {
+    cwd: options.cwd ?? ROOT,
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env: {
+      PATH: process.env['PATH'],
+      HOME: process.env['HOME'],
+      // An application resolves 'twinwrite' from its node_modules; here it is this very checkout.
+      TSX_TSCONFIG_PATH: join(ROOT, 'tsconfig.check.json'),
+      JITI_ALIAS: JSON.stringify({ twinwrite: join(ROOT, 'src', 'index.ts') }),
+      ...options.env,
+    },
+  });
+}
+
+export async function runCli(
+  args: readonly string[],
+  options: CliOptions = {},
+): Promise<CliResult> {
+  const child = startCli(args, options);
+  let stdout = '';
+  let stderr = '';
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  child.stdin?.end(options.input ?? '');
+  return await new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => resolve({ code, stdout, stderr }));
+  });
+}
+
+/** What names a world's servers to the product. */
+export function environmentOf(world: World): Record<string, string> {
+  return {
+    DATABASE_URL: world.postgresUrl,
+    MONGODB_URI: world.mongoUri,
+    TEMPORAL_ADDRESS: world.addresses.temporalAddress,
+    TWINWRITE_TASK_QUEUE: world.name,
+    ...(world.addresses.temporalWebUrl === undefined
+      ? {}
+      : { TWINWRITE_WEB_UI: world.addresses.temporalWebUrl }),
+  };
+}
