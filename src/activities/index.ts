@@ -22,7 +22,7 @@ export interface LegObserver {
   (observation: LegObservation): void;
 }
 
-export interface LegObservation {
+interface LegObservation {
   readonly definition: string;
   readonly token: string;
   readonly leg: keyof Steps;

@@ -1,5 +1,5 @@
 /** The deduplication token: chosen by the caller, unique within its definition, never made of a run id, an attempt, an activity id or a clock. */
-export const TOKEN_MAX_CHARACTERS = 200;
+const TOKEN_MAX_CHARACTERS = 200;
 
 /** Says what is wrong with a token, or nothing when it is good. */
 export function findTokenProblem(token: unknown): string | undefined {

@@ -1,6 +1,6 @@
+import type { Form } from './definition';
 import type { Json } from './json';
 import type { Outcome, Reason } from './outcome';
-import type { Form } from './definition';
 
 /** What a workflow is started with. Nothing in it is trusted by the worker: whoever may start workflows may start this one with anything. */
 export interface CrossStoreUpdateRequest {
@@ -27,7 +27,7 @@ export interface Claim {
 }
 
 /** The token's outcome stands in the ledger: there is nothing left to drive. */
-export interface Settled {
+interface Settled {
   readonly at: 'settled';
   readonly outcome: Outcome<Json>;
 }
@@ -39,7 +39,7 @@ export interface Undoing {
   readonly reason: Reason;
 }
 
-export interface Forward {
+interface Forward {
   readonly at: 'forward';
   readonly claim: Claim;
 }
@@ -47,7 +47,7 @@ export interface Forward {
 /** What the Postgres ledger says of a token, to whoever asks. */
 export type LedgerAnswer = Forward | Undoing | Settled;
 
-export type MongoAnswer =
+type MongoAnswer =
   | LedgerAnswer
   /** Refused for good: retrying changes nothing. */
   | { readonly at: 'refused'; readonly reason: Reason }

@@ -6,7 +6,7 @@ import { parse } from 'yaml';
 
 export const ROOT = join(__dirname, '..', '..');
 
-export interface Service {
+interface Service {
   readonly image: string;
   readonly command?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;

@@ -3,12 +3,12 @@ import { mkdir, readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { environmentForNpm, printed } from '../package/run-program';
 
-export interface Instruction {
+interface Instruction {
   readonly keyword: string;
   readonly text: string;
 }
 
-export interface Stage {
+interface Stage {
   readonly base: string;
   readonly name: string | undefined;
   readonly instructions: readonly Instruction[];

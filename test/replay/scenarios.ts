@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Hooks } from '../support/ledger-definitions';
-import type { World } from '../support/world';
 import { prepareLedger, projectionEntry, transactionEntry } from '../support/ledger-definitions';
+import type { World } from '../support/world';
 
 /** The paths that an update's workflow can take, each with the input that takes it. */
 export const SCENARIOS = [
@@ -13,7 +13,7 @@ export const SCENARIOS = [
   'token-reused',
 ] as const;
 
-export type Scenario = (typeof SCENARIOS)[number];
+type Scenario = (typeof SCENARIOS)[number];
 
 const POINTS: { readonly [Name in Scenario]: number } = {
   applied: 5,

@@ -1,11 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { Client, Connection } from '@temporalio/client';
-import {
-  DefaultLogger,
-  makeTelemetryFilterString,
-  NativeConnection,
-  Runtime,
-} from '@temporalio/worker';
+import type { Client } from '@temporalio/client';
+import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { DefaultLogger, makeTelemetryFilterString, Runtime } from '@temporalio/worker';
 import { MongoClient } from 'mongodb';
 import { Pool } from 'pg';
 import pino from 'pino';
@@ -30,7 +26,7 @@ export interface World {
   close(): Promise<void>;
 }
 
-export type StartWorkerOptions = Pick<WorkerOptions, 'updates'> & Partial<WorkerOptions>;
+type StartWorkerOptions = Pick<WorkerOptions, 'updates'> & Partial<WorkerOptions>;
 
 export interface RunningWorker extends TwinwriteWorker {
   /** Drains it and waits for its end. */
@@ -48,9 +44,10 @@ export async function openWorld(): Promise<World> {
   const mongo = new MongoClient(mongoUri, { appName: name, serverSelectionTimeoutMS: 2_000 });
   await migratePostgres(postgres);
   await migrateMongo(mongo.db());
-  const connection = await Connection.connect({ address: addresses.temporalAddress });
-  const native = await NativeConnection.connect({ address: addresses.temporalAddress });
-  const temporal = new Client({ connection });
+  const environment = await TestWorkflowEnvironment.createFromExistingServer({
+    address: addresses.temporalAddress,
+  });
+  const temporal = environment.client;
   const twinwrite = await Twinwrite.connect({
     client: temporal,
     taskQueue: name,
@@ -65,7 +62,7 @@ export async function openWorld(): Promise<World> {
       mongo,
       logger,
       taskQueue: name,
-      temporal: { connection: native },
+      temporal: { connection: environment.nativeConnection },
       ...options,
     });
     const done = worker.run();
@@ -86,8 +83,7 @@ export async function openWorld(): Promise<World> {
     const leakedWorkers = workers.size;
     await Promise.all([...workers].map((worker) => worker.stop()));
     await twinwrite.close();
-    await native.close();
-    await connection.close();
+    await environment.teardown();
     await postgres.end();
     await mongo.db().dropDatabase();
     await mongo.close();

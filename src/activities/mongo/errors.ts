@@ -39,7 +39,7 @@ const VERDICTS: Readonly<Record<number, MongoVerdict>> = {
   17419: 'refusal', // the resulting document is larger than the limit
 };
 
-export const DUPLICATE_KEY = 11_000;
+const DUPLICATE_KEY = 11_000;
 
 export function verdictOf(error: unknown): MongoVerdict {
   if (!(error instanceof MongoServerError)) return 'transient';

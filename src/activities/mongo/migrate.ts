@@ -9,7 +9,7 @@ export interface Migration {
   readonly collections: readonly string[];
 }
 
-export const migrations: readonly Migration[] = [
+const migrations: readonly Migration[] = [
   { version: 1, name: 'ledger', collections: [LEDGER_COLLECTION, STORE_COLLECTION] },
 ];
 

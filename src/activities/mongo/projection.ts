@@ -4,7 +4,7 @@ import type { VersionedImage } from '../image';
 import { duplicateKeyOf } from './errors';
 
 /** What a projected document carries beside its image. It belongs to Twinwrite; readers look at `live`. */
-export interface Stamp {
+interface Stamp {
   readonly version: Long;
   /** False for a tombstone: the document is gone, and its version keeps a late write from bringing it back. */
   readonly live: boolean;

@@ -34,7 +34,7 @@ export async function inTransaction<Result>(
   }
 }
 
-export class MongoDeadlineError extends Error {
+class MongoDeadlineError extends Error {
   override readonly name = 'MongoDeadlineError';
 
   constructor(timeoutMillis: number) {

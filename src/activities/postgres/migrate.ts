@@ -7,7 +7,7 @@ export interface Migration {
   readonly sql: string;
 }
 
-export const migrations: readonly Migration[] = [ledger];
+const migrations: readonly Migration[] = [ledger];
 
 /** Where the migrations are recorded. */
 export const BOOTSTRAP = /*sql*/ `

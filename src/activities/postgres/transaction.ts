@@ -46,7 +46,7 @@ async function giveBack(client: PoolClient): Promise<void> {
   }
 }
 
-export class PostgresDeadlineError extends Error {
+class PostgresDeadlineError extends Error {
   override readonly name = 'PostgresDeadlineError';
 
   constructor(timeoutMillis: number, cause: unknown) {
@@ -54,7 +54,7 @@ export class PostgresDeadlineError extends Error {
   }
 }
 
-export class CommitRolledBackError extends Error {
+class CommitRolledBackError extends Error {
   override readonly name = 'CommitRolledBackError';
 
   constructor() {
