@@ -17,7 +17,7 @@ module.exports = {
       },
     ],
   },
-  testTimeout: 60_000,
+  testTimeout: 120_000,
   // The tests mostly wait for servers and processes; two files at a time keep two cores busy.
   maxWorkers: 2,
 };

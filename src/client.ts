@@ -1,8 +1,8 @@
 import { Client, Connection, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import type { z } from 'zod';
-import { searchAttributesOf, startOptionsOf } from './client/start-options';
 import { SearchAttributeProbe } from './client/search-attribute-probe';
+import { searchAttributesOf, startOptionsOf } from './client/start-options';
 import { throwAsTwinwriteError } from './client/temporal-errors';
 import { type OutcomeOptions, UpdateHandle } from './client/update-handle';
 import { WebUi } from './client/web-ui';

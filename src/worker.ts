@@ -1,9 +1,4 @@
-import { loadClientConnectConfig } from '@temporalio/envconfig';
-import {
-  NativeConnection,
-  Worker,
-  type WorkerOptions as TemporalWorkerOptions,
-} from '@temporalio/worker';
+import { type NativeConnection, Worker } from '@temporalio/worker';
 import type { MongoClient } from 'mongodb';
 import type { Pool } from 'pg';
 import type { Logger } from 'pino';
@@ -11,11 +6,18 @@ import { createActivities } from './activities';
 import { readClientConfig } from './config';
 import type { AnyCrossStoreUpdate } from './domain/definition';
 import { assertDefinitions } from './worker/definitions';
+import { guardPool } from './worker/guard-stores';
 import { type Health, type HealthOptions, startHealthServer } from './worker/health-server';
-import { createLogger } from './worker/logger';
+import { createLogger, withSafeErrors } from './worker/logger';
 import { WorkerMetrics } from './worker/metrics';
 import { observeLegs } from './worker/observe-legs';
-import { assertStores, checkStores } from './worker/stores';
+import { observeOutcomes } from './worker/observe-outcomes';
+import { Readiness } from './worker/readiness';
+import { Releases } from './worker/releases';
+import { assertStores } from './worker/stores';
+import { connectToTemporal } from './worker/temporal-connection';
+import { whyItEnded } from './worker/temporal-errors';
+import { capacityOf, drainOf } from './worker/tuning';
 import { workflowSource } from './worker/workflow-source';
 
 export interface WorkerOptions {
@@ -41,9 +43,14 @@ export interface WorkerOptions {
 
 /** One member of the pool. */
 export interface TwinwriteWorker {
-  /** Works until `shutdown`, then drains. Rejects when the worker failed or a leg outlived the grace: exit with a code that is not 0, and let a supervisor start it anew. */
+  /**
+   * Works until `shutdown`, then drains. Once only. Rejects when the worker failed or a leg outlived the grace: exit with a code that is not 0, and let a supervisor start it
+   * anew.
+   *
+   * @throws TwinwriteError `Unavailable` when Temporal refuses it for good, while one that is only away is waited for; Temporal's `GracefulShutdownPeriodExpiredError` when a leg outlived the grace.
+   */
   run(): Promise<void>;
-  /** Takes no more work, and lets the legs in flight end. Returns at once; `run` resolves when it is done. */
+  /** Takes no more work, and lets the legs in flight end. Returns at once; `run` resolves when it is done. May be called at any time and again. */
   shutdown(): void;
   /** Where the health server answers, if there is one. */
   readonly health: Health | undefined;
@@ -52,74 +59,82 @@ export interface TwinwriteWorker {
 /**
  * Creates a worker over the stores that the application has. Any number of them, in any number of processes, share a task queue; each of them may be killed at any moment.
  *
- * @throws TwinwriteError `InvalidDefinition`, `UnsuitableStore`, `InvalidConfiguration`
+ * When it throws, everything that it opened is closed again. It opens nothing that outlives `run`, and never closes the pool, the client or the connection that it was given.
+ *
+ * @throws TwinwriteError `InvalidDefinition`, `UnsuitableStore`, `InvalidConfiguration`, `Unavailable`
  */
 export async function createWorker(options: WorkerOptions): Promise<TwinwriteWorker> {
   const { updates, postgres, mongo } = options;
-  const logger = options.logger ?? createLogger();
   assertDefinitions(updates);
-  await assertStores(postgres, mongo);
-  const metrics = new WorkerMetrics();
-  const observe = observeLegs(logger, metrics);
-  const temporal = await connectToTemporal(options);
-  const worker = await Worker.create({
-    connection: temporal.connection,
-    namespace: temporal.namespace,
-    taskQueue: options.taskQueue ?? readClientConfig().taskQueue,
-    activities: createActivities({ updates, postgres, mongo, observe }),
-    ...workflowSource(),
-    ...capacityOf(options),
-    ...shutdownTimes(options),
-  });
-  const ready = async () =>
-    worker.getState() === 'RUNNING'
-      ? checkStores(postgres, mongo)
-      : `the worker is ${worker.getState()}`;
-  const health =
-    options.health && (await startHealthServer(options.health, { ready, metrics, logger }));
+  const logger = withSafeErrors(options.logger ?? createLogger());
+  const opened = new Releases(logger);
+  try {
+    opened.add('the guard of the pool', guardPool(postgres, logger));
+    await assertStores(postgres, mongo);
+    const temporal = await connectToTemporal(options.temporal);
+    const { connection, namespace } = temporal;
+    opened.add('the connection to Temporal', () => temporal.close());
+    const metrics = new WorkerMetrics(postgres);
+    const readiness = new Readiness({ postgres, mongo, temporal: connection });
+    const findProblem = async () => {
+      const state = worker?.getState() ?? 'STARTING';
+      return state === 'RUNNING' ? await readiness.findProblem() : `the worker is ${state}`;
+    };
+    let worker: Worker | undefined;
+    const health =
+      options.health && (await startHealthServer(options.health, { findProblem, metrics, logger }));
+    opened.add('the health server', async () => health?.close());
+    // Last, since a worker that never runs cannot be released.
+    worker = await Worker.create({
+      connection,
+      namespace,
+      taskQueue: options.taskQueue ?? readClientConfig().taskQueue,
+      activities: createActivities({
+        updates,
+        postgres,
+        mongo,
+        observe: observeLegs(logger, metrics),
+      }),
+      sinks: observeOutcomes(logger, metrics),
+      ...(await workflowSource()),
+      ...capacityOf({
+        connections: postgres.options.max ?? 10,
+        maxCachedWorkflows: options.maxCachedWorkflows,
+      }),
+      ...drainOf(updates, options.shutdownGraceMillis),
+    });
+    return memberOf(worker, health, opened);
+  } catch (error) {
+    await opened.release();
+    throw error;
+  }
+}
+
+function memberOf(worker: Worker, health: Health | undefined, opened: Releases): TwinwriteWorker {
+  let shallStop = false;
+  // Temporal's worker throws when it is told to stop before it runs, or twice.
+  const stop = () => {
+    if (worker.getState() === 'RUNNING') worker.shutdown();
+  };
   return {
     health,
-    shutdown: () => worker.shutdown(),
+    shutdown: () => {
+      shallStop = true;
+      stop();
+    },
     run: async () => {
       try {
-        await worker.run();
+        const running = worker.run();
+        if (shallStop) stop();
+        await running;
+      } catch (error) {
+        throw whyItEnded(worker, error);
       } finally {
-        await health?.close();
-        await temporal.close();
+        await opened.release();
       }
     },
   };
 }
 
-/** A leg holds a connection from its first statement to its last: more legs than connections would only queue, and time out in the queue (H21). */
-function capacityOf({
-  postgres,
-  maxCachedWorkflows,
-}: WorkerOptions): Partial<TemporalWorkerOptions> {
-  return {
-    maxConcurrentActivityTaskExecutions: postgres.options.max ?? 10,
-    maxCachedWorkflows: maxCachedWorkflows ?? 500,
-  };
-}
-
-function shutdownTimes({
-  updates,
-  shutdownGraceMillis,
-}: WorkerOptions): Partial<TemporalWorkerOptions> {
-  const longestLeg = Math.max(...updates.map(({ legTimeoutMillis }) => legTimeoutMillis));
-  const grace = shutdownGraceMillis ?? longestLeg + 2_000;
-  return { shutdownGraceTime: grace, shutdownForceTime: grace + 2_000 };
-}
-
-async function connectToTemporal({ temporal }: WorkerOptions) {
-  if (temporal !== undefined) {
-    return {
-      connection: temporal.connection,
-      namespace: temporal.namespace ?? 'default',
-      close: async () => {},
-    };
-  }
-  const { connectionOptions, namespace } = loadClientConnectConfig();
-  const connection = await NativeConnection.connect(connectionOptions);
-  return { connection, namespace: namespace ?? 'default', close: () => connection.close() };
-}
+export { runUntilSignal } from './worker/run-until-signal';
+export { installTelemetry } from './worker/telemetry';

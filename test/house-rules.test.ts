@@ -56,6 +56,15 @@ describe('house rules', () => {
     expect(sleepers).toEqual(['test/support/eventually.ts']);
   });
 
+  test('what the README defines is what the example runs', () => {
+    const blocks = [...read('README.md').matchAll(/^```ts\n([\s\S]*?)\n```$/gm)].map(
+      ([, block]) => block,
+    );
+    const defined = blocks.filter((block) => block?.startsWith('export const'));
+    expect(defined).toHaveLength(2);
+    for (const block of defined) expect(read('examples/orders/definition.ts')).toContain(block);
+  });
+
   test('every error code is explained where users look', () => {
     const codes = [...read('src/domain/errors.ts').matchAll(/^ {2}([A-Z]\w+): \{/gm)].map(
       ([, code]) => code,

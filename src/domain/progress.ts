@@ -26,30 +26,16 @@ export const LEG_TITLES: { readonly [Leg in keyof Steps]: string } = {
 
 /** What each step's answer means to somebody who has not read the protocol. */
 const MEANINGS: { readonly [Leg in keyof Steps]: Readonly<Record<string, string>> } = {
-  applyPostgres: {
-    forward: 'applied',
-    undoing: 'found a compensation under way',
-    settled: 'found the outcome',
-  },
+  applyPostgres: { forward: 'applied', undoing: 'a compensation is under way' },
   applyMongo: {
-    settled: 'applied and settled',
-    forward: 'found it going forward',
-    undoing: 'found a compensation under way',
-    refused: 'refused',
+    forward: 'it goes forward',
+    undoing: 'a compensation is under way',
     fencedOut: 'a compensation was here first',
   },
-  fencePostgres: {
-    forward: 'no way back',
-    undoing: 'it ran, and is undone now',
-    settled: 'nothing to undo',
-  },
+  fencePostgres: { forward: 'no way back', undoing: 'it ran, so it is undone' },
   fenceMongo: { fenced: 'undone, or never ran', applied: 'no way back' },
-  undoPostgres: {
-    undoing: 'undone',
-    settled: 'undone and settled',
-    forward: 'going forward again',
-  },
-  resumeForward: { forward: 'going forward', undoing: 'too late', settled: 'found the outcome' },
+  undoPostgres: { undoing: 'undone', forward: 'it goes forward again' },
+  resumeForward: { forward: 'it goes forward', undoing: 'too late' },
 };
 
 /** Names a step by what was done before it: after an undo, the Mongo leg writes what the undo left. */
@@ -58,6 +44,11 @@ export function titleOf(leg: keyof Steps, done: Progress['done']): string {
   return leg === 'applyMongo' && isAfterUndo ? 'Compensation: restore Mongo' : LEG_TITLES[leg];
 }
 
-export function meaningOf(leg: keyof Steps, answer: string): string {
+/** Says what a step answered; the one that found or made the outcome says which. */
+export function meaningOf(
+  { leg, answer }: Progress['done'][number],
+  { outcome }: Progress,
+): string {
+  if (answer === 'settled' && outcome !== undefined) return `settled as ${outcome.status}`;
   return MEANINGS[leg][answer] ?? answer;
 }

@@ -54,7 +54,7 @@ export function currentDetailsOf(progress: Progress): string {
   const { outcome, entities, definition, token, done, leg } = progress;
   const steps = done.map(
     (step, index) =>
-      `1. ${titleOf(step.leg, done.slice(0, index))}: **${meaningOf(step.leg, step.answer)}**`,
+      `1. ${titleOf(step.leg, done.slice(0, index))}: **${meaningOf(step, progress)}**`,
   );
   if (outcome === undefined) steps.push(`1. ${titleOf(leg, done)}: *running*`);
   const heading =

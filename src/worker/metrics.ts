@@ -1,4 +1,8 @@
-import { Counter, Histogram, Registry } from 'prom-client';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Pool } from 'pg';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { OutcomeStatus } from '../domain/outcome';
 
 interface LegSample {
   readonly definition: string;
@@ -7,7 +11,13 @@ interface LegSample {
   readonly durationMillis: number;
 }
 
-/** Twinwrite's own metrics; Temporal's come from its own exporter. */
+interface LegFailure {
+  readonly definition: string;
+  readonly leg: string;
+  readonly code: string;
+}
+
+/** Twinwrite's own metrics; Temporal's come from its own exporter. No label holds a token or an entity: their number has no bound. */
 export class WorkerMetrics {
   readonly #registry = new Registry();
   readonly #attempts = new Counter({
@@ -16,20 +26,95 @@ export class WorkerMetrics {
     labelNames: ['definition', 'leg', 'answer'],
     registers: [this.#registry],
   });
-  readonly #duration = new Histogram({
-    name: 'twinwrite_leg_duration_seconds',
-    help: 'How long an attempt of a leg took',
-    labelNames: ['definition', 'leg'],
-    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+  readonly #failures = new Counter({
+    name: 'twinwrite_leg_failures_total',
+    help: 'Attempts of a leg that failed and are tried again, by error code; Parked and MongoAhead need an operator',
+    labelNames: ['definition', 'leg', 'code'],
     registers: [this.#registry],
   });
+  readonly #duration = new Histogram({
+    name: 'twinwrite_leg_duration_seconds',
+    help: 'How long an attempt of a leg took, waiting for a connection included',
+    labelNames: ['definition', 'leg'],
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+    registers: [this.#registry],
+  });
+  readonly #outcomes = new Counter({
+    name: 'twinwrite_outcomes_total',
+    help: 'Updates that this worker saw settled, by outcome',
+    labelNames: ['definition', 'status'],
+    registers: [this.#registry],
+  });
+
+  constructor(postgres: Pool) {
+    for (const gauge of [buildInfo(), ...poolGauges(postgres)])
+      this.#registry.registerMetric(gauge);
+  }
 
   observeLeg({ definition, leg, answer, durationMillis }: LegSample): void {
     this.#attempts.inc({ definition, leg, answer });
     this.#duration.observe({ definition, leg }, durationMillis / 1_000);
   }
 
+  countFailure({ definition, leg, code }: LegFailure): void {
+    this.#failures.inc({ definition, leg, code });
+  }
+
+  countOutcome(definition: string, status: OutcomeStatus): void {
+    this.#outcomes.inc({ definition, status });
+  }
+
   async expose(): Promise<string> {
     return await this.#registry.metrics();
   }
+}
+
+// Kept out of prom-client's own registry: two workers in one process would meet there.
+const registers: Registry[] = [];
+
+function buildInfo(): Gauge {
+  const gauge = new Gauge({
+    name: 'twinwrite_build_info',
+    help: 'Always 1; its labels say what runs',
+    labelNames: ['version', 'node'],
+    registers,
+  });
+  gauge.set({ version: ownVersion(), node: process.versions.node }, 1);
+  return gauge;
+}
+
+function poolGauges(postgres: Pool): Gauge[] {
+  const connections = new Gauge({
+    name: 'twinwrite_postgres_connections',
+    help: "Connections of the worker's PostgreSQL pool",
+    labelNames: ['state'],
+    registers,
+    collect() {
+      this.set({ state: 'idle' }, postgres.idleCount);
+      this.set({ state: 'in_use' }, postgres.totalCount - postgres.idleCount);
+    },
+  });
+  const limit = new Gauge({
+    name: 'twinwrite_postgres_connections_limit',
+    help: "How many connections the worker's PostgreSQL pool may have",
+    registers,
+    collect() {
+      this.set(postgres.options.max ?? 0);
+    },
+  });
+  const waiting = new Gauge({
+    name: 'twinwrite_postgres_waiting',
+    help: 'Callers that wait for a connection of the PostgreSQL pool; above 0 for long, the pool is too small',
+    registers,
+    collect() {
+      this.set(postgres.waitingCount);
+    },
+  });
+  return [connections, limit, waiting];
+}
+
+function ownVersion(): string {
+  // The same place from src and from dist.
+  const file = join(__dirname, '..', '..', 'package.json');
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }

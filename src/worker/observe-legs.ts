@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { LegObserver } from '../activities';
 import { isTwinwriteError } from '../domain/errors';
+import { errorCodeOf } from './describe-error';
 import type { WorkerMetrics } from './metrics';
 
 /** An attempt that failed this often is no longer a hiccup. */
@@ -22,7 +23,16 @@ export function observeLegs(logger: Logger, metrics: WorkerMetrics): LegObserver
       logger.info(fields, 'leg answered');
       return;
     }
+    metrics.countFailure({ definition, leg, code: errorCodeOf(error) });
+    if (isTheCallers(error)) {
+      logger.warn({ ...fields, err: error }, 'leg refused the request; its caller has to mend it');
+      return;
+    }
     const isLoud = attempt >= LOUD_ATTEMPT || isTwinwriteError(error);
     logger[isLoud ? 'error' : 'warn']({ ...fields, err: error }, 'leg failed; it is tried again');
   };
+}
+
+function isTheCallers(error: unknown): boolean {
+  return isTwinwriteError(error, 'InvalidInput') || isTwinwriteError(error, 'TokenReused');
 }

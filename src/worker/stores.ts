@@ -4,6 +4,9 @@ import { pendingMigrations as pendingMongo } from '../activities/mongo/migrate';
 import { pendingMigrations as pendingPostgres } from '../activities/postgres/migrate';
 import { TwinwriteError } from '../domain/errors';
 
+/** How long a store may take to answer a first question. A pool without a time-out of its own would wait for ever. */
+const ANSWER_WITHIN_MILLIS = 10_000;
+
 /**
  * Makes sure, before any work is taken, that both stores can carry cross-store updates.
  *
@@ -14,19 +17,8 @@ export async function assertStores(postgres: Pool, mongo: MongoClient): Promise<
   await assertMongo(mongo);
 }
 
-/** Says why the worker is not ready, or nothing when both stores answer. */
-export async function checkStores(postgres: Pool, mongo: MongoClient): Promise<string | undefined> {
-  const [postgresAnswer, mongoAnswer] = await Promise.allSettled([
-    postgres.query('select 1'),
-    mongo.db().command({ ping: 1 }, { timeoutMS: 2_000 }),
-  ]);
-  if (postgresAnswer.status === 'rejected') return 'PostgreSQL does not answer';
-  if (mongoAnswer.status === 'rejected') return 'MongoDB does not answer';
-  return undefined;
-}
-
 async function assertPostgres(postgres: Pool): Promise<void> {
-  const missing = await pendingPostgres(postgres).catch(unsuitable('PostgreSQL'));
+  const missing = await answerOf('PostgreSQL', pendingPostgres(postgres));
   if (missing.length === 0) return;
   const problem = `its schema "twinwrite" lacks ${missing.length} migrations; run "twinwrite migrate".`;
   throw new TwinwriteError('UnsuitableStore', { store: 'PostgreSQL', problem });
@@ -34,25 +26,45 @@ async function assertPostgres(postgres: Pool): Promise<void> {
 
 async function assertMongo(mongo: MongoClient): Promise<void> {
   const db = mongo.db();
-  const hello = await db.command({ hello: 1 }).catch(unsuitable('MongoDB'));
+  const hello = await answerOf('MongoDB', db.command({ hello: 1 }));
   if (hello['setName'] === undefined && hello['msg'] !== 'isdbgrid') {
     const problem =
       'it is a standalone server, which has no transactions; start it with --replSet and run rs.initiate().';
     throw new TwinwriteError('UnsuitableStore', { store: 'MongoDB', problem });
   }
-  const missing = await pendingMongo(db).catch(unsuitable('MongoDB'));
+  const missing = await answerOf('MongoDB', pendingMongo(db));
   if (missing.length === 0) return;
   const problem = `its database "${db.databaseName}" lacks ${missing.length} migrations; run "twinwrite migrate".`;
   throw new TwinwriteError('UnsuitableStore', { store: 'MongoDB', problem });
 }
 
-function unsuitable(store: 'PostgreSQL' | 'MongoDB') {
-  return (cause: unknown): never => {
-    const text = cause instanceof Error ? cause.message : 'no answer';
-    throw new TwinwriteError(
-      'UnsuitableStore',
-      { store, problem: `it does not answer (${text}).` },
-      { cause },
-    );
-  };
+async function answerOf<Answer>(
+  store: 'PostgreSQL' | 'MongoDB',
+  question: Promise<Answer>,
+): Promise<Answer> {
+  try {
+    return await within(ANSWER_WITHIN_MILLIS, question);
+  } catch (cause) {
+    const problem = `it does not answer (${describe(cause)}); check that it runs, and that its address and credentials are right.`;
+    throw new TwinwriteError('UnsuitableStore', { store, problem }, { cause });
+  }
+}
+
+function describe(error: unknown): string {
+  // A host name with several addresses fails once for each, and says nothing itself.
+  if (error instanceof AggregateError) return describe(error.errors[0]);
+  return error instanceof Error ? error.message : 'no answer';
+}
+
+/** The answer, or an error when it takes longer. */
+export async function within<Answer>(millis: number, answer: Promise<Answer>): Promise<Answer> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${millis} ms`)), millis);
+  });
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

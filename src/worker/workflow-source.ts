@@ -1,12 +1,29 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { WorkerOptions } from '@temporalio/worker';
+import { bundleWorkflowCode, DefaultLogger, type WorkerOptions } from '@temporalio/worker';
+import { version } from '@temporalio/worker/package.json';
 
-/** Where `npm run build` puts the bundle that the package ships. */
-export const BUNDLE_PATH = join(__dirname, '..', 'workflow-bundle.js');
+/**
+ * Where `npm run build` puts the bundle that the package ships. Its name has Temporal's version in it: a bundle works with exactly the worker that made it, and an
+ * application may have a later one than we built with.
+ */
+export const BUNDLE_PATH = join(__dirname, '..', `workflow-bundle-${version}.js`);
 
-/** The workflows: the prebuilt bundle of an installed package, or the sources of a checkout, which are bundled at every start. */
-export function workflowSource(): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath'> {
-  if (existsSync(BUNDLE_PATH)) return { workflowBundle: { codePath: BUNDLE_PATH } };
-  return { workflowsPath: join(__dirname, '..', 'workflows') };
+let bundled: ReturnType<typeof bundleWorkflows> | undefined;
+
+/** The workflows: the prebuilt bundle, or else the sources, bundled once a process. */
+export async function workflowSource(
+  path: string = BUNDLE_PATH,
+): Promise<Pick<WorkerOptions, 'workflowBundle'>> {
+  if (existsSync(path)) return { workflowBundle: { codePath: path } };
+  bundled ??= bundleWorkflows();
+  return { workflowBundle: await bundled };
+}
+
+/** Bundles the workflows as they stand beside this file, and says nothing unless something is wrong. */
+export async function bundleWorkflows() {
+  return await bundleWorkflowCode({
+    workflowsPath: join(__dirname, '..', 'workflows'),
+    logger: new DefaultLogger('WARN'),
+  });
 }

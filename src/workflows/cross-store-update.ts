@@ -6,9 +6,9 @@ import {
   isCancellation,
   proxyActivities,
   proxySinks,
+  type Sinks,
   setCurrentDetails,
   setHandler,
-  type Sinks,
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';

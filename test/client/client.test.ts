@@ -5,8 +5,8 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Client, Connection } from '@temporalio/client';
-import { WebUi } from '../../src/client/web-ui';
 import { Twinwrite } from '../../src/client';
+import { WebUi } from '../../src/client/web-ui';
 import { projectionEntry } from '../support/ledger-definitions';
 import { openWorld, type World } from '../support/world';
 

@@ -1,0 +1,4 @@
+import { defineConfig } from 'twinwrite';
+import { importMovie } from './definition';
+
+export default defineConfig({ updates: [importMovie] });
