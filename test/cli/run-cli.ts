@@ -20,18 +20,16 @@ export interface CliOptions {
   readonly input?: string;
 }
 
-/** Starts the real command, from its sources. Only what a test names reaches its environment. */
+/** Starts the real command as it is installed; `npm test` has built it. Only what a test names reaches its environment. */
 export function startCli(args: readonly string[], options: CliOptions = {}): ChildProcess {
-  const loader = join(ROOT, 'node_modules', 'tsx', 'dist', 'loader.mjs');
-  return spawn(process.execPath, ['--import', loader, join(ROOT, 'src', 'cli.ts'), ...args], {
+  return spawn(process.execPath, [join(ROOT, 'dist', 'cli.js'), ...args], {
     cwd: options.cwd ?? ROOT,
     stdio: ['pipe', 'pipe', 'pipe'],
     env: {
       PATH: process.env['PATH'],
       HOME: process.env['HOME'],
-      // An application resolves 'twinwrite' from its node_modules; here it is this very checkout.
-      TSX_TSCONFIG_PATH: join(ROOT, 'tsconfig.check.json'),
-      JITI_ALIAS: JSON.stringify({ twinwrite: join(ROOT, 'src', 'index.ts') }),
+      // An application resolves 'twinwrite' from its node_modules; a configuration in a temporary folder has none.
+      JITI_ALIAS: JSON.stringify({ twinwrite: join(ROOT, 'dist', 'index.js') }),
       ...options.env,
     },
   });
