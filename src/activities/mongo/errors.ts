@@ -41,6 +41,14 @@ const VERDICTS: Readonly<Record<number, MongoVerdict>> = {
 
 const DUPLICATE_KEY = 11_000;
 
+/** The server leaves the name out of a write error. */
+const NAMES: Readonly<Record<number, string>> = {
+  121: 'document validation',
+  10334: 'document too large',
+  [DUPLICATE_KEY]: 'duplicate key',
+  17419: 'document too large',
+};
+
 export function verdictOf(error: unknown): MongoVerdict {
   if (!(error instanceof MongoServerError)) return 'transient';
   if (isTransientInTransaction(error)) return 'transient';
@@ -63,10 +71,12 @@ export function duplicateKeyOf(error: unknown): readonly string[] | undefined {
 
 /** The reason that is recorded: the code and the index or collection, never the server's text, which quotes documents. */
 export function reasonOf(error: MongoServerError, collection?: string): Reason {
-  const place = duplicateKeyOf(error)?.join(', ') ?? collection;
+  const index = duplicateKeyOf(error)?.join(', ');
+  const place = index === undefined ? collection : `unique index on ${index}`;
+  const code = typeof error.code === 'number' ? error.code : 0;
   return {
     code: 'RefusedByMongo',
-    message: `MongoDB refused the data (${error.codeName ?? 'code'} ${error.code}${place === undefined ? '' : `, ${place}`})`,
+    message: `MongoDB refused the data (code ${code}, ${NAMES[code] ?? 'refused'}${place === undefined ? '' : `, ${place}`})`,
     ...(place === undefined ? {} : { constraint: place }),
   };
 }

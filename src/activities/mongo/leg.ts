@@ -66,7 +66,9 @@ async function project(
   const until = performance.now() + shareMillis('mongo', timeoutMillis);
   for (const image of images) {
     const leftMillis = Math.max(1, Math.floor(until - performance.now()));
-    await writeImage(store.db, leftMillis, image);
+    await writeImage(store.db, leftMillis, image).catch((error: unknown) => {
+      throw refusedDocument(error, image.reference.projection.collection) ?? error;
+    });
   }
   return { at: 'applied' };
 }
@@ -116,6 +118,11 @@ export async function fenceMongo(
     }),
   );
   return { at: 'fenced' };
+}
+
+function refusedDocument(error: unknown, collection: string): RefusedError | undefined {
+  if (!(error instanceof MongoServerError) || verdictOf(error) !== 'refusal') return undefined;
+  return new RefusedError(reasonOf(error, collection));
 }
 
 function refusalOf(error: unknown): Reason | undefined {
