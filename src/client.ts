@@ -95,14 +95,14 @@ export class Twinwrite {
     input: InputOf<Schema>,
     options: ExecuteOptions = {},
   ): Promise<Outcome<Result>> {
-    const handle = await this.submit(definition, input, options);
-    try {
-      return await handle.outcome(options);
-    } catch (error) {
-      if (!isTwinwriteError(error, 'EndedWithoutOutcome')) throw error;
-      // Somebody terminated the workflow: the ledger knows how far it came, and a new run asks it.
-      const again = await this.submit(definition, input, options);
-      return await again.outcome(options);
+    for (;;) {
+      const handle = await this.submit(definition, input, options);
+      try {
+        return await handle.outcome(options);
+      } catch (error) {
+        // Somebody terminated the workflow: the ledger knows how far it came, and a new run asks it.
+        if (!isTwinwriteError(error, 'EndedWithoutOutcome')) throw error;
+      }
     }
   }
 
