@@ -110,7 +110,7 @@ async function npm(command) {
   let output = '';
   // npm lies beside the running Node, whatever the PATH says.
   const path = [process.env['PATH'] ?? '', dirname(process.execPath)].join(delimiter);
-  const code = await run('npm', [...command, '--no-audit', '--no-fund'], {
+  const code = await run('npm', [...command, '--no-audit', '--no-fund', '--loglevel=error'], {
     env: { ...process.env, PATH: path },
     stdio: ['ignore', 'pipe', 'pipe'],
     onOutput: (text) => (output += text),

@@ -41,6 +41,9 @@ const CONNECT_TIMEOUT_MILLIS = 5_000;
 /** Bounds the calls that start an update: an answer that takes longer is as good as none. */
 const START_TIMEOUT_MILLIS = 10_000;
 
+/** How often one call takes up a workflow that somebody terminates. */
+const MAX_RUNS = 3;
+
 /**
  * Starts cross-store updates and tells their outcomes. It talks to Temporal only: no process that holds a client needs a store driver or a store's credentials.
  */
@@ -95,13 +98,13 @@ export class Twinwrite {
     input: InputOf<Schema>,
     options: ExecuteOptions = {},
   ): Promise<Outcome<Result>> {
-    for (;;) {
+    for (let run = 1; ; run += 1) {
       const handle = await this.submit(definition, input, options);
       try {
         return await handle.outcome(options);
       } catch (error) {
         // Somebody terminated the workflow: the ledger knows how far it came, and a new run asks it.
-        if (!isTwinwriteError(error, 'EndedWithoutOutcome')) throw error;
+        if (!isTwinwriteError(error, 'EndedWithoutOutcome') || run === MAX_RUNS) throw error;
       }
     }
   }

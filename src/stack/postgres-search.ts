@@ -92,7 +92,7 @@ async function fetchPackage(
   const place = registry === undefined ? [] : ['--registry', registry];
   const quickly = ['--fetch-retries=0', `--fetch-timeout=${REGISTRY_ANSWER_LIMIT_MILLIS}`];
   await npm(context, folder, ['view', specification, 'version', ...place, ...quickly]);
-  await npm(context, folder, ['pack', specification, '--silent', ...place]);
+  await npm(context, folder, ['pack', specification, ...place]);
   const archive = (await readdir(folder)).find((name) => name.endsWith('.tgz'));
   if (archive === undefined) throw new SourceFailure('npm pack wrote no package');
   const actual = await hashFile(join(folder, archive), 'sha512', 'base64');
@@ -109,7 +109,9 @@ async function npm(context: StartContext, folder: string, args: readonly string[
   const searchPath = [...context.environment.searchPath, dirname(process.execPath)];
   const env = { ...childEnvironment(context), PATH: searchPath.join(delimiter) };
   const { signal } = context;
-  const result = await runProgram('npm', args, { env, signal, folder });
+  // Whoever ran us with --silent still wants to know why it failed: npm hands its level down.
+  const loud = [...args, '--loglevel=error'];
+  const result = await runProgram('npm', loud, { env, signal, folder });
   await requireSuccess(result, `npm ${args[0]}`, folder, (output) => {
     const lines = output.split('\n');
     const told = lines.find((line) => line.includes('failed, reason: '));

@@ -93,7 +93,10 @@ describe('without network and without tools', () => {
 
   test('a missing PostgreSQL says that the registry refuses', async () => {
     const cacheFolder = await temporaryFolder();
-    const context = await openContext({ cacheFolder, searchPath: BARE_PATH }, REFUSING_SOURCES);
+    // As under "npm run --silent", which hands its silence down.
+    const inherited = { ...HERE.inherited, npm_config_loglevel: 'silent' };
+    const place = { cacheFolder, searchPath: BARE_PATH, inherited };
+    const context = await openContext(place, REFUSING_SOURCES);
     const search = { ...(await postgresSearch(context)), furtherFolders: [] };
     const failure = await failureOf(findServer(context, search));
     if (failure.code !== 'ServerMissing') throw new Error(failure.code);
