@@ -1,5 +1,5 @@
 import type { Json } from './json';
-import type { Outcome } from './outcome';
+import type { Outcome, OutcomeStatus } from './outcome';
 import type { Steps } from './update-request';
 
 /** Where an update stands, as its `progress` query answers and the Web UI shows. */
@@ -15,7 +15,7 @@ export interface Progress {
 }
 
 /** What each step is called in the Web UI. */
-export const LEG_TITLES: { readonly [Leg in keyof Steps]: string } = {
+const LEG_TITLES: { readonly [Leg in keyof Steps]: string } = {
   applyPostgres: 'Postgres leg',
   applyMongo: 'Mongo leg',
   fencePostgres: 'Compensation: fence Postgres',
@@ -38,8 +38,12 @@ const MEANINGS: { readonly [Leg in keyof Steps]: Readonly<Record<string, string>
   resumeForward: { forward: 'it goes forward', undoing: 'too late' },
 };
 
+export function isLeg(name: string): name is keyof Steps {
+  return name in LEG_TITLES;
+}
+
 /** Names a step by what was done before it: after an undo, the Mongo leg writes what the undo left. */
-export function titleOf(leg: keyof Steps, done: Progress['done']): string {
+export function titleOf(leg: keyof Steps, done: readonly { readonly leg: string }[]): string {
   const isAfterUndo = done.some((step) => step.leg === 'undoPostgres');
   return leg === 'applyMongo' && isAfterUndo ? 'Compensation: restore Mongo' : LEG_TITLES[leg];
 }
@@ -47,7 +51,7 @@ export function titleOf(leg: keyof Steps, done: Progress['done']): string {
 /** Says what a step answered; the one that found or made the outcome says which. */
 export function meaningOf(
   { leg, answer }: Progress['done'][number],
-  { outcome }: Progress,
+  { outcome }: { readonly outcome?: { readonly status: OutcomeStatus } },
 ): string {
   if (answer === 'settled' && outcome !== undefined) return `settled as ${outcome.status}`;
   return MEANINGS[leg][answer] ?? answer;

@@ -75,6 +75,8 @@ describe('twinwrite show', () => {
     expect(stdout).toContain('Reason    RefusedByMongo: MongoDB refused the data');
     expect(stdout).toMatch(/Leg .*Answer .*Attempts .*Took/);
     expect(stdout).toContain('Compensation: undo Postgres');
+    expect(stdout).toContain('Compensation: restore Mongo');
+    expect(stdout).toContain('settled as compensated');
     expect(stdout).toContain(`Web UI    ${world.addresses.temporalWebUrl}`);
   });
 

@@ -1,5 +1,5 @@
+import { isLeg, meaningOf } from '../../domain/progress';
 import { tableOf } from '../output';
-import type { Leg } from './legs';
 import type { UpdateReport } from './show';
 
 /** One update, for people. */
@@ -13,7 +13,7 @@ export function describeUpdate(report: UpdateReport): string {
       : `Workflow  ${workflow.workflowId} (${workflow.status}), started ${workflow.startedAt}${workflow.closedAt === null ? '' : `, closed ${workflow.closedAt}`}`,
     // A link to a page that is not there helps nobody.
     ...(workflow === null || webUrl === null ? [] : [`Web UI    ${webUrl}`]),
-    ...(report.legs.length === 0 ? [] : [legTable(report.legs)]),
+    ...(report.legs.length === 0 ? [] : [legTable(report)]),
     ...ledgerLines(report),
     ...adviceFor(report),
   ].join('\n');
@@ -25,10 +25,11 @@ function outcomeLines({ outcome }: UpdateReport): string[] {
   return [`Reason    ${outcome.reason.code}: ${outcome.reason.message}`];
 }
 
-function legTable(legs: readonly Leg[]): string {
-  const rows = legs.map(({ title, answer, attempts, durationMillis, lastFailure }) => [
+function legTable({ legs, outcome }: UpdateReport): string {
+  const known = outcome === null ? {} : { outcome };
+  const rows = legs.map(({ leg, title, answer, attempts, durationMillis, lastFailure }) => [
     title,
-    answer,
+    isLeg(leg) ? meaningOf({ leg, answer }, known) : answer,
     String(attempts),
     durationMillis === null ? '' : `${durationMillis} ms`,
     lastFailure ?? '',

@@ -1,6 +1,6 @@
 import type { WorkflowExecutionDescription, WorkflowHandle } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
-import { LEG_TITLES } from '../../domain/progress';
+import { isLeg, titleOf } from '../../domain/progress';
 
 /** One step of an update, as Temporal's history tells it. */
 export interface Leg {
@@ -23,6 +23,8 @@ type PendingActivity = NonNullable<
   WorkflowExecutionDescription['raw']['pendingActivities']
 >[number];
 
+type UntitledLeg = Omit<Leg, 'title'>;
+
 /** The marker under which the SDK records an activity that ran inside the workflow task. */
 const LOCAL_ACTIVITY_MARKER = 'core_local_activity';
 
@@ -33,7 +35,7 @@ export function legsOf(history: History, { raw }: WorkflowExecutionDescription):
   const pending = new Map(
     (raw.pendingActivities ?? []).map((activity) => [activity.activityId ?? '', activity]),
   );
-  return events.flatMap((event) => {
+  const legs = events.flatMap((event) => {
     const local = localLeg(event);
     if (local !== undefined) return [local];
     const scheduled = event.activityTaskScheduledEventAttributes;
@@ -42,6 +44,7 @@ export function legsOf(history: History, { raw }: WorkflowExecutionDescription):
     const now = pending.get(scheduled.activityId ?? '');
     return [legOf(scheduled.activityType?.name ?? 'unknown', event.eventTime, ending, now)];
   });
+  return legs.map((leg, index) => ({ ...leg, title: nameOf(leg.leg, legs.slice(0, index)) }));
 }
 
 interface Ending {
@@ -56,11 +59,10 @@ function legOf(
   began: Timestamp,
   ending: Ending | undefined,
   pending: PendingActivity | undefined,
-): Leg {
+): UntitledLeg {
   const durationMillis = ending?.at === undefined ? null : millisOf(ending.at) - millisOf(began);
   return {
     leg,
-    title: titleOf(leg),
     startedAt: new Date(millisOf(began)).toISOString(),
     durationMillis,
     attempts: ending?.attempts ?? pending?.attempt ?? 0,
@@ -125,7 +127,7 @@ interface LocalActivity {
   readonly complete_time?: { readonly seconds: number; readonly nanos: number };
 }
 
-function localLeg(event: HistoryEvent): Leg | undefined {
+function localLeg(event: HistoryEvent): UntitledLeg | undefined {
   const marker = event.markerRecordedEventAttributes;
   if (marker?.markerName !== LOCAL_ACTIVITY_MARKER) return undefined;
   const data = (decode(marker.details?.['data']?.payloads?.[0]) ?? {}) as LocalActivity;
@@ -138,7 +140,6 @@ function localLeg(event: HistoryEvent): Leg | undefined {
   const answer = failure === null ? answerOf(marker.details?.['result']?.payloads?.[0]) : 'failed';
   return {
     leg,
-    title: titleOf(leg),
     startedAt: new Date(began).toISOString(),
     // The clocks are two, the workflow's and the worker's: a retried one may seem to end before it began.
     durationMillis: ended >= began ? ended - began : null,
@@ -152,8 +153,9 @@ function partsOf({ seconds, nanos }: { seconds: number; nanos: number }): number
   return Math.round(seconds * 1_000 + nanos / 1e6);
 }
 
-function titleOf(leg: string): string {
-  return leg in LEG_TITLES ? LEG_TITLES[leg as keyof typeof LEG_TITLES] : leg;
+/** A step of a later build has a name that this one does not know. */
+function nameOf(leg: string, before: readonly UntitledLeg[]): string {
+  return isLeg(leg) ? titleOf(leg, before) : leg;
 }
 
 function answerOf(payload: Payload | undefined): string {
