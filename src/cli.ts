@@ -10,7 +10,8 @@ async function main(): Promise<void> {
   try {
     await createProgram().parseAsync();
   } catch (error) {
-    // Everything that was opened is closed by now, but Temporal's native runtime would keep the process.
+    // Everything that was opened is closed by now, but Temporal's native runtime would keep the
+    // process.
     process.exit(reportFailure(error, isJson));
   }
 }

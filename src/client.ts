@@ -16,18 +16,32 @@ import { parseInput } from './domain/parse-input';
 import { findTokenProblem, workflowIdOf } from './domain/token';
 
 export interface ConnectOptions {
-  /** A Temporal client that the application has. Left out, `TEMPORAL_*` and `temporal.toml` say where Temporal is. */
+  /**
+   * A Temporal client that the application has. Left out, `TEMPORAL_*` and `temporal.toml` say
+   * where Temporal is.
+   */
   readonly client?: Client;
-  /** The task queue of the pool of workers. `TWINWRITE_TASK_QUEUE`, or `twinwrite`, unless given. */
+  /**
+   * The task queue of the pool of workers. `TWINWRITE_TASK_QUEUE`, or `twinwrite`, unless given.
+   */
   readonly taskQueue?: string;
-  /** The address of the Temporal Web UI, for `handle.webUrl`. `TWINWRITE_WEB_UI`, or a guess from the server's address, unless given. */
+  /**
+   * The address of the Temporal Web UI, for `handle.webUrl`. `TWINWRITE_WEB_UI`, or a guess from
+   * the server's address, unless given.
+   */
   readonly webUi?: string;
 }
 
 export interface SubmitOptions {
-  /** A token for this call instead of the definition's own. At most 200 characters, and the same on every retry. */
+  /**
+   * A token for this call instead of the definition's own. At most 200 characters, and the same on
+   * every retry.
+   */
   readonly token?: string;
-  /** How long Temporal may take to answer the start before `Unavailable`. At least 1; 10,000 unless given, and at most. */
+  /**
+   * How long Temporal may take to answer the start before `Unavailable`. At least 1; 10,000 unless
+   * given, and at most.
+   */
   readonly timeoutMillis?: number;
 }
 
@@ -45,7 +59,8 @@ const START_TIMEOUT_MILLIS = 10_000;
 const MAX_RUNS = 3;
 
 /**
- * Starts cross-store updates and tells their outcomes. It talks to Temporal only: no process that holds a client needs a store driver or a store's credentials.
+ * Starts cross-store updates and tells their outcomes. It talks to Temporal only: no process that
+ * holds a client needs a store driver or a store's credentials.
  */
 export class Twinwrite {
   readonly #probe: SearchAttributeProbe;
@@ -65,7 +80,8 @@ export class Twinwrite {
   /**
    * Connects to Temporal, or takes the client that the application has.
    *
-   * @throws TwinwriteError `Unavailable` when Temporal does not answer; `InvalidConfiguration` when the environment is wrong.
+   * @throws TwinwriteError `Unavailable` when Temporal does not answer; `InvalidConfiguration` when
+   * the environment is wrong.
    */
   static async connect(options: ConnectOptions = {}): Promise<Twinwrite> {
     const config = readClientConfig();
@@ -89,9 +105,11 @@ export class Twinwrite {
   }
 
   /**
-   * Runs one update to its outcome, which is the same in both stores. Calling again with the same token is safe at any time, and answers the same outcome.
+   * Runs one update to its outcome, which is the same in both stores. Calling again with the same
+   * token is safe at any time, and answers the same outcome.
    *
-   * @throws TwinwriteError `InvalidInput` (nothing was written), `TokenReused` (nothing was written), `StillRunning` (it goes on), `Unavailable` (call again).
+   * @throws TwinwriteError `InvalidInput` (nothing was written), `TokenReused` (nothing was
+   * written), `StillRunning` (it goes on), `Unavailable` (call again).
    */
   async execute<Schema extends z.ZodType, Result>(
     definition: CrossStoreUpdate<Schema, Result>,
@@ -103,14 +121,16 @@ export class Twinwrite {
       try {
         return await handle.outcome(options);
       } catch (error) {
-        // Somebody terminated the workflow: the ledger knows how far it came, and a new run asks it.
+        // Somebody terminated the workflow: the ledger knows how far it came, and a new run asks
+        // it.
         if (!isTwinwriteError(error, 'EndedWithoutOutcome') || run === MAX_RUNS) throw error;
       }
     }
   }
 
   /**
-   * Starts one update, or attaches to it when its token is known, and returns at once. The update outlives this process.
+   * Starts one update, or attaches to it when its token is known, and returns at once. The update
+   * outlives this process.
    *
    * @throws TwinwriteError `InvalidInput`, `TokenReused`, `Unavailable`
    */

@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { TwinwriteError } from './domain/errors';
 
 /**
- * The environment, read once into validated and frozen objects. The only reader of `process.env` in `src`. Temporal's own variables (`TEMPORAL_*`, `temporal.toml`) are read by
+ * The environment, read once into validated and frozen objects. The only reader of `process.env` in
+ * `src`. Temporal's own variables (`TEMPORAL_*`, `temporal.toml`) are read by
  * `@temporalio/envconfig`.
  */
 

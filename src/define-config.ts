@@ -5,7 +5,10 @@ import { TwinwriteError } from './domain/errors';
 export interface TwinwriteConfig {
   /** Every definition of the application. */
   readonly updates: readonly AnyCrossStoreUpdate[];
-  /** Where the pool of workers listens. `--task-queue` and `TWINWRITE_TASK_QUEUE` go before it; `twinwrite` unless given. */
+  /**
+   * Where the pool of workers listens. `--task-queue` and `TWINWRITE_TASK_QUEUE` go before it;
+   * `twinwrite` unless given.
+   */
   readonly taskQueue?: string;
 }
 

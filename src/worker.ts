@@ -27,7 +27,10 @@ export interface WorkerOptions {
   readonly postgres: Pool;
   /** The application's own client; its URI names the database. */
   readonly mongo: MongoClient;
-  /** A connection to Temporal that the application has. Left out, `TEMPORAL_*` and `temporal.toml` say where Temporal is. */
+  /**
+   * A connection to Temporal that the application has. Left out, `TEMPORAL_*` and `temporal.toml`
+   * say where Temporal is.
+   */
   readonly temporal?: { readonly connection: NativeConnection; readonly namespace?: string };
   /** `TWINWRITE_TASK_QUEUE`, or `twinwrite`, unless given. */
   readonly taskQueue?: string;
@@ -35,7 +38,10 @@ export interface WorkerOptions {
   readonly health?: HealthOptions;
   /** A pino logger; JSON lines on standard output at level `info` unless given. */
   readonly logger?: Logger;
-  /** How long a leg in flight may still take after `shutdown`. The longest leg's timeout and two seconds unless given. */
+  /**
+   * How long a leg in flight may still take after `shutdown`. The longest leg's timeout and two
+   * seconds unless given.
+   */
   readonly shutdownGraceMillis?: number;
   /** For tests of Twinwrite itself: how many workflows are kept in memory. */
   readonly maxCachedWorkflows?: number;
@@ -44,24 +50,32 @@ export interface WorkerOptions {
 /** One member of the pool. */
 export interface TwinwriteWorker {
   /**
-   * Works until `shutdown`, then drains. Once only. Rejects when the worker failed or a leg outlived the grace: exit with a code that is not 0, and let a supervisor start it
-   * anew.
+   * Works until `shutdown`, then drains. Once only. Rejects when the worker failed or a leg
+   * outlived the grace: exit with a code that is not 0, and let a supervisor start it anew.
    *
-   * @throws TwinwriteError `Unavailable` when Temporal refuses it for good, while one that is only away is waited for; Temporal's `GracefulShutdownPeriodExpiredError` when a leg outlived the grace.
+   * @throws TwinwriteError `Unavailable` when Temporal refuses it for good, while one that is only
+   * away is waited for; Temporal's `GracefulShutdownPeriodExpiredError` when a leg outlived the
+   * grace.
    */
   run(): Promise<void>;
-  /** Takes no more work, and lets the legs in flight end. Returns at once; `run` resolves when it is done. May be called at any time and again. */
+  /**
+   * Takes no more work, and lets the legs in flight end. Returns at once; `run` resolves when it is
+   * done. May be called at any time and again.
+   */
   shutdown(): void;
   /** Where the health server answers, if there is one. */
   readonly health: Health | undefined;
 }
 
 /**
- * Creates a worker over the stores that the application has. Any number of them, in any number of processes, share a task queue; each of them may be killed at any moment.
+ * Creates a worker over the stores that the application has. Any number of them, in any number of
+ * processes, share a task queue; each of them may be killed at any moment.
  *
- * When it throws, everything that it opened is closed again. It opens nothing that outlives `run`, and never closes the pool, the client or the connection that it was given.
+ * When it throws, everything that it opened is closed again. It opens nothing that outlives `run`,
+ * and never closes the pool, the client or the connection that it was given.
  *
- * @throws TwinwriteError `InvalidDefinition`, `UnsuitableStore`, `InvalidConfiguration`, `Unavailable`
+ * @throws TwinwriteError `InvalidDefinition`, `UnsuitableStore`, `InvalidConfiguration`,
+ * `Unavailable`
  */
 export async function createWorker(options: WorkerOptions): Promise<TwinwriteWorker> {
   const { updates, postgres, mongo } = options;

@@ -29,7 +29,8 @@ describe('house rules', () => {
         readdirSync(join(ROOT, 'src/activities', folder)).filter((name) => name.endsWith('.ts')),
       );
     const [postgres, mongo] = [names('postgres'), names('mongo')];
-    // A callback's client is lent in Postgres, its session bound in MongoDB; only MongoDB has projected documents.
+    // A callback's client is lent in Postgres, its session bound in MongoDB; only MongoDB has
+    // projected documents.
     const own = new Set(['callback-client.ts', 'projection.ts']);
     const unmatched = [...postgres, ...mongo].filter(
       (name) => !(postgres.has(name) && mongo.has(name)) && !own.has(name),

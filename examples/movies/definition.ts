@@ -19,8 +19,9 @@ export const movies = defineProjection({
 });
 
 /**
- * Imports one record. Its token is made of its content, so importing it again, from the same file or a copy, changes nothing. It has no `undo`: nothing that MongoDB
- * could refuse passes the schema. So it holds nothing either, and any number of movies go side by side.
+ * Imports one record. Its token is made of its content, so importing it again, from the same file
+ * or a copy, changes nothing. It has no `undo`: nothing that MongoDB could refuse passes the
+ * schema. So it holds nothing either, and any number of movies go side by side.
  */
 export const importMovie = defineCrossStoreUpdate({
   name: 'importMovie',
@@ -37,7 +38,8 @@ export const importMovie = defineCrossStoreUpdate({
           movie.id,
           movie.title,
           movie.releasedOn,
-          // Always in this order: two imports that name the same people must not wait for each other in a circle.
+          // Always in this order: two imports that name the same people must not wait for each
+          // other in a circle.
           await idOf(client, 'distributor', movie.distributor),
           await idOf(client, 'director', movie.director),
           await idOf(client, 'genre', movie.genre),

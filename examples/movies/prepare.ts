@@ -1,6 +1,9 @@
 import type { Pool } from 'pg';
 
-/** What the catalogue's own migrations would do. Its collection has no rule of its own, so MongoDB makes it with the first document. */
+/**
+ * What the catalogue's own migrations would do. Its collection has no rule of its own, so MongoDB
+ * makes it with the first document.
+ */
 export async function prepareCatalogue(postgres: Pool): Promise<void> {
   await postgres.query(`
     create table if not exists distributor (id int generated always as identity primary key, name text not null unique);

@@ -1,11 +1,15 @@
 import { z } from 'zod';
 
 /**
- * One record of movies.json as it stands in the file, and what we make of it. Strict: a field that we do not know, a type that we did not expect, a value that cannot
- * be true are refused, each with its path and the reason, before anything is written.
+ * One record of movies.json as it stands in the file, and what we make of it. Strict: a field that
+ * we do not know, a type that we did not expect, a value that cannot be true are refused, each with
+ * its path and the reason, before anything is written.
  */
 
-/** The file was put together then; what claims to be later had its two digits of the year read into the wrong century ("Gone with the Wind", 2039). */
+/**
+ * The file was put together then; what claims to be later had its two digits of the year read into
+ * the wrong century ("Gone with the Wind", 2039).
+ */
 const LAST_YEAR = 2011;
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
@@ -26,7 +30,10 @@ const releaseDate = z.string().transform((text, context) => {
   return date;
 });
 
-/** US dollars. They travel as text from here on: some sums do not fit what a database calls an integer. */
+/**
+ * US dollars. They travel as text from here on: some sums do not fit what a database calls an
+ * integer.
+ */
 const dollars = z
   .int()
   .min(0)
@@ -56,7 +63,8 @@ export const movieRecord = z
     'IMDB Votes': z.int().min(0).nullable(),
   })
   .transform((record) => ({
-    // Title and day tell the movies of the file apart; the same movie from another file gets the same id.
+    // Title and day tell the movies of the file apart; the same movie from another file gets the
+    // same id.
     id: `${record.Title} (${record['Release Date']})`,
     title: record.Title,
     releasedOn: record['Release Date'],

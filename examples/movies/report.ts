@@ -2,7 +2,10 @@ import type { Entry } from '../support/settle-all';
 import type { Submitted } from '../support/verdict';
 import { type MovieRecord, movieRecord } from './record';
 
-/** What the verdict is to look for. A record without an id of its own, refused by the schema or by the token of an earlier one, must have written nothing under its number. */
+/**
+ * What the verdict is to look for. A record without an id of its own, refused by the schema or by
+ * the token of an earlier one, must have written nothing under its number.
+ */
 export function submittedOf(journal: readonly Entry<MovieRecord>[]): Submitted[] {
   const taken = new Set<string>();
   return journal.map(({ input, answer }, index) => {

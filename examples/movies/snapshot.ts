@@ -2,7 +2,10 @@ import { createHash } from 'node:crypto';
 import type { Db } from 'mongodb';
 import type { Pool } from 'pg';
 
-/** Which version of which row and document the stores hold: equal before and after means that nothing was written, not even the same again. */
+/**
+ * Which version of which row and document the stores hold: equal before and after means that
+ * nothing was written, not even the same again.
+ */
 export interface Snapshot {
   readonly ledgerRows: number;
   readonly rows: number;

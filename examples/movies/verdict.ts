@@ -2,7 +2,10 @@ import type { Db } from 'mongodb';
 import type { Pool } from 'pg';
 import { judge, type StoredDocument, type Submitted, type Verdict } from '../support/verdict';
 
-/** Reads both stores and judges the import. It knows the tables and the collection, and nothing of Twinwrite. */
+/**
+ * Reads both stores and judges the import. It knows the tables and the collection, and nothing of
+ * Twinwrite.
+ */
 export async function readVerdict(
   postgres: Pool,
   db: Db,

@@ -1,7 +1,10 @@
 import { defineCrossStoreUpdate, defineProjection } from 'twinwrite';
 import { z } from 'zod';
 
-/** The collection `orders`: what the shop's pages read. It is a function of the tables, and of nothing else. */
+/**
+ * The collection `orders`: what the shop's pages read. It is a function of the tables, and of
+ * nothing else.
+ */
 export const orders = defineProjection({
   collection: 'orders',
   image: async ({ postgres, ids }) => {

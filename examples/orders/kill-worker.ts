@@ -23,8 +23,8 @@ export interface Kill extends Unsettled {
 }
 
 /**
- * Kills one worker in the middle of the work, as soon as enough updates have written something and are not settled. Where there are never so many, it kills once half of
- * the updates are answered.
+ * Kills one worker in the middle of the work, as soon as enough updates have written something and
+ * are not settled. Where there are never so many, it kills once half of the updates are answered.
  */
 export async function killWorkerAmidst(
   pool: WorkerPool,

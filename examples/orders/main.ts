@@ -24,7 +24,9 @@ The last line is "updates: N both: N neither: N divergent: N"; the exit code is 
 
 const CONFIG = join(__dirname, 'twinwrite.config.ts');
 const WORKERS = 2;
-/** Enough for a kill to meet many updates half way; no more, or all that is measured is the queue. */
+/**
+ * Enough for a kill to meet many updates half way; no more, or all that is measured is the queue.
+ */
 const CONCURRENCY = 60;
 
 async function placeOrders({ options, site, lifetime }: Run): Promise<Verdict> {

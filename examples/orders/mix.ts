@@ -17,7 +17,10 @@ const ARTICLES = ['kettle', 'teapot', 'mug', 'bowl', 'plate', 'pan', 'jug', 'tra
 const LIMITED = { sku: 'mug-signed', title: 'Signed mug', priceCents: '24900', available: 1 };
 const MOST_OF_ONE = 3;
 
-/** Of every 25 orders: two that MongoDB refuses, two for what is soon sold out, one that the schema refuses. The others are plain. */
+/**
+ * Of every 25 orders: two that MongoDB refuses, two for what is soon sold out, one that the schema
+ * refuses. The others are plain.
+ */
 const KINDS: Readonly<Record<number, 'longNote' | 'limited' | 'invalid'>> = {
   3: 'longNote',
   9: 'limited',

@@ -8,7 +8,10 @@ export interface StockItem {
   readonly available: number;
 }
 
-/** What the shop's own migrations would do: its tables, its collection with a rule of its own, its stock. */
+/**
+ * What the shop's own migrations would do: its tables, its collection with a rule of its own, its
+ * stock.
+ */
 export async function prepareShop(
   postgres: Pool,
   db: Db,
@@ -32,7 +35,10 @@ export async function prepareShop(
   if (!exists) await db.createCollection('orders', { validator: ORDER_RULE });
 }
 
-/** MongoDB's own rule, which Postgres does not know: a note that is printed on a gift card has at most 120 characters. */
+/**
+ * MongoDB's own rule, which Postgres does not know: a note that is printed on a gift card has at
+ * most 120 characters.
+ */
 const ORDER_RULE = {
   $jsonSchema: {
     required: ['sku', 'quantity', 'totalCents', 'status'],

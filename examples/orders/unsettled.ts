@@ -7,7 +7,10 @@ export interface Unsettled {
   readonly unsettled: number;
   /** Those of them that have written something: they have a row in `twinwrite.pending`. */
   readonly begun: number;
-  /** Those of them whose order is in PostgreSQL and whose document is not in MongoDB: what a plain double write would have lost here. */
+  /**
+   * Those of them whose order is in PostgreSQL and whose document is not in MongoDB: what a plain
+   * double write would have lost here.
+   */
   readonly halfWritten: number;
 }
 

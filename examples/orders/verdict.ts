@@ -9,9 +9,11 @@ export interface InitialStock {
 }
 
 /**
- * Reads both stores and judges the run. It knows the tables and the collection, and nothing of Twinwrite: what it says would hold for any program that wrote them.
+ * Reads both stores and judges the run. It knows the tables and the collection, and nothing of
+ * Twinwrite: what it says would hold for any program that wrote them.
  *
- * Beside every order, it holds the stock against the orders: what was there first, less what was sold, is what is left.
+ * Beside every order, it holds the stock against the orders: what was there first, less what was
+ * sold, is what is left.
  */
 export async function readVerdict(
   postgres: Pool,

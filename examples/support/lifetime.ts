@@ -10,8 +10,9 @@ const EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**
- * How long a run lasts: until its work is done, until it is interrupted, or until something that it depends on fails. Whatever the end is, everything that was opened is
- * closed, the last opened first.
+ * How long a run lasts: until its work is done, until it is interrupted, or until something that it
+ * depends on fails. Whatever the end is, everything that was opened is closed, the last opened
+ * first.
  */
 export class Lifetime {
   readonly #controller = new AbortController();

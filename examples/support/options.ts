@@ -46,7 +46,8 @@ function parse(args: readonly string[], count: CountOption) {
       },
     });
   } catch (error) {
-    // Node's own sentence goes on with advice about positional arguments; its first sentence is enough.
+    // Node's own sentence goes on with advice about positional arguments; its first sentence is
+    // enough.
     const [problem] = (error as Error).message.split(/\. |\n/);
     throw new UsageError(`${problem}; --help lists what there is.`, { cause: error });
   }

@@ -48,7 +48,10 @@ export async function lastLineOf(logFile: string): Promise<string> {
   return lines.at(-1) || 'it said nothing.';
 }
 
-/** Configures the product, and shields it from whatever this machine configures for another use of it. */
+/**
+ * Configures the product, and shields it from whatever this machine configures for another use of
+ * it.
+ */
 function environmentOf(site: Site): NodeJS.ProcessEnv {
   const foreign = /^(TEMPORAL_|TWINWRITE_|PG[A-Z]|DATABASE_URL$|MONGODB_URI$)/;
   const inherited = Object.entries(process.env).filter(([name]) => !foreign.test(name));

@@ -3,7 +3,10 @@ const REDRAW_MILLIS = 100;
 /** Without a terminal, a line at each tenth, and at least this often. */
 const LINE_MILLIS = 10_000;
 
-/** Shows how far something is: a bar on a terminal, plain lines elsewhere. Lines that are said meanwhile stand above the bar. */
+/**
+ * Shows how far something is: a bar on a terminal, plain lines elsewhere. Lines that are said
+ * meanwhile stand above the bar.
+ */
 export class Progress {
   readonly #startedMillis = Date.now();
   #done = 0;

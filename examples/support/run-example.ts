@@ -25,7 +25,8 @@ export interface Run {
 const SHOWN_DIVERGENCES = 20;
 
 /**
- * Runs an example on servers of its own and ends with the verdict. The exit code is 0; 1 when the stores diverge or something failed; 2 when the command line is wrong; 130 after Ctrl-C. However
+ * Runs an example on servers of its own and ends with the verdict. The exit code is 0; 1 when the
+ * stores diverge or something failed; 2 when the command line is wrong; 130 after Ctrl-C. However
  * it ends, every process that it started has ended, and nothing is left.
  */
 export async function runExample(example: Example): Promise<void> {

@@ -23,7 +23,10 @@ export interface SettleOptions {
   readonly signal: AbortSignal;
 }
 
-/** Runs all updates to their outcomes through the client, some at a time, and keeps a journal in the order of the inputs. */
+/**
+ * Runs all updates to their outcomes through the client, some at a time, and keeps a journal in the
+ * order of the inputs.
+ */
 export async function settleAll<Schema extends z.ZodType, Result>(
   twinwrite: Twinwrite,
   definition: CrossStoreUpdate<Schema, Result>,

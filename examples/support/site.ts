@@ -7,7 +7,10 @@ import { Twinwrite } from 'twinwrite';
 import { renderProgress, type Stack, startStack } from 'twinwrite/stack';
 import type { Lifetime } from './lifetime';
 
-/** Where one run works: databases and a task queue of its own, on servers that it started or was given. Nothing of it is left at the end. */
+/**
+ * Where one run works: databases and a task queue of its own, on servers that it started or was
+ * given. Nothing of it is left at the end.
+ */
 export interface Site {
   /** Names both databases and the task queue. */
   readonly name: string;
@@ -25,7 +28,10 @@ export interface Site {
   readonly twinwrite: Twinwrite;
 }
 
-/** Brings up the three servers, shows each address as soon as it answers, and opens what the run needs on them. */
+/**
+ * Brings up the three servers, shows each address as soon as it answers, and opens what the run
+ * needs on them.
+ */
 export async function openSite(example: string, lifetime: Lifetime): Promise<Site> {
   const rendered = renderProgress(process.stdout);
   const stack = await startStack({
@@ -89,7 +95,10 @@ async function openMongo(stack: Stack, name: string, lifetime: Lifetime) {
   return { uri, client };
 }
 
-/** Credentials are looked up in the database of the path unless the address says where: it must say so before the path changes. */
+/**
+ * Credentials are looked up in the database of the path unless the address says where: it must say
+ * so before the path changes.
+ */
 export function withMongoDatabase(uri: string, name: string): string {
   const [, server = '', database = '', query = ''] =
     /^(mongodb(?:\+srv)?:\/\/[^/?]+)\/?([^?]*)\??(.*)$/.exec(uri) ?? [];
@@ -102,10 +111,12 @@ export function withMongoDatabase(uri: string, name: string): string {
 }
 
 /**
- * A Temporal that was given may remember the updates of an earlier run, whose databases are gone; so the run gets a namespace of its own there.
+ * A Temporal that was given may remember the updates of an earlier run, whose databases are gone;
+ * so the run gets a namespace of its own there.
  */
 async function openTemporal(stack: Stack, name: string, lifetime: Lifetime): Promise<Client> {
-  // It closes with the process. Before that, a call that is being retried would throw from a timer, where nobody catches it.
+  // It closes with the process. Before that, a call that is being retried would throw from a timer,
+  // where nobody catches it.
   const connection = await Connection.connect({ address: stack.temporal.address });
   if (stack.temporal.source !== 'given') return new Client({ connection });
   await connection.workflowService.registerNamespace({

@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 
 /**
- * The verdict on a run. It is read from the two stores by code that shares nothing with Twinwrite: neither this file nor those that use it import the product.
+ * The verdict on a run. It is read from the two stores by code that shares nothing with Twinwrite:
+ * neither this file nor those that use it import the product.
  */
 export interface Verdict {
   /** How many updates were submitted. */

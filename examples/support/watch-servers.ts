@@ -8,8 +8,9 @@ const ANSWER_LIMIT_MILLIS = 3_000;
 const FAILURES_IN_A_ROW = 3;
 
 /**
- * Ends the run when a server stays away. Twinwrite itself would wait for it, as it should: an update in flight goes on when the server is back. A demonstration whose
- * server has died waits for nothing.
+ * Ends the run when a server stays away. Twinwrite itself would wait for it, as it should: an
+ * update in flight goes on when the server is back. A demonstration whose server has died waits for
+ * nothing.
  */
 export function watchServers(site: Site, lifetime: Lifetime): void {
   const probes = {

@@ -20,7 +20,10 @@ export class WorkerPool {
     this.#members = members;
   }
 
-  /** Starts them and waits until every one says that it is ready. One that ends by itself, now or later, ends the run. */
+  /**
+   * Starts them and waits until every one says that it is ready. One that ends by itself, now or
+   * later, ends the run.
+   */
   static async start(
     site: Site,
     config: string,
@@ -43,7 +46,9 @@ export class WorkerPool {
     return this.#members.map(({ processId }) => processId);
   }
 
-  /** Kills the last member as a power cut would: with SIGKILL, in the middle of whatever it does. */
+  /**
+   * Kills the last member as a power cut would: with SIGKILL, in the middle of whatever it does.
+   */
   async killOne(): Promise<number> {
     const victim = this.#members.pop();
     if (victim === undefined) throw new ExampleFailure('There is no worker left to kill.');

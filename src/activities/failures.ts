@@ -4,10 +4,16 @@ import { type ErrorCode, isTwinwriteError } from '../domain/errors';
 import { verdictOf as mongoVerdictOf } from './mongo/errors';
 import { isDatabaseError, verdictOf as postgresVerdictOf } from './postgres/errors';
 
-/** No retry changes these: the caller has to. They end the workflow as failed, so that the rightful caller of the token may start it anew (F11). */
+/**
+ * No retry changes these: the caller has to. They end the workflow as failed, so that the rightful
+ * caller of the token may start it anew (F11).
+ */
 const NON_RETRYABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['InvalidInput', 'TokenReused']);
 
-/** These wait for somebody: a deploy, an operator. They are retried slowly, and seen in the Web UI as pending with their last failure. */
+/**
+ * These wait for somebody: a deploy, an operator. They are retried slowly, and seen in the Web UI
+ * as pending with their last failure.
+ */
 const SLOW: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'InvalidDefinition',
   'UnknownDefinition',
@@ -20,8 +26,9 @@ const SLOW: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 const SLOW_RETRY = '30 seconds';
 
 /**
- * The one place where an error becomes a failure that Temporal stores: its type is our code or the store's, its message is one that we wrote. A driver's own text stays in
- * the worker's log, since it may quote rows.
+ * The one place where an error becomes a failure that Temporal stores: its type is our code or the
+ * store's, its message is one that we wrote. A driver's own text stays in the worker's log, since
+ * it may quote rows.
  */
 export function toApplicationFailure(error: unknown): ApplicationFailure {
   if (isTwinwriteError(error)) {
@@ -35,10 +42,12 @@ export function toApplicationFailure(error: unknown): ApplicationFailure {
   }
   const stored = describeStoreError(error);
   const isDeployment = [postgresVerdictOf(error), mongoVerdictOf(error)].includes('deployment');
-  // What a callback throws never ends the workflow, whatever it says of itself: the ledger may know the token already.
+  // What a callback throws never ends the workflow, whatever it says of itself: the ledger may know
+  // the token already.
   const delay = { nonRetryable: false, ...(isDeployment ? { nextRetryDelay: SLOW_RETRY } : {}) };
   if (stored !== undefined) return ApplicationFailure.create({ ...stored, ...delay });
-  // A bug in a definition, or a connection that broke: neither quotes a row, and the stack shows where.
+  // A bug in a definition, or a connection that broke: neither quotes a row, and the stack shows
+  // where.
   return ApplicationFailure.fromError(error, delay);
 }
 

@@ -21,7 +21,10 @@ export interface VersionedImage extends DocumentImage {
 /** 16 MiB is MongoDB's limit; the rest is for what Twinwrite adds. */
 const MAX_IMAGE_BYTES = 16 * 1024 * 1024 - 16 * 1024;
 
-/** Reads the images inside a transaction, one call for each projection, and makes sure that MongoDB can hold them. */
+/**
+ * Reads the images inside a transaction, one call for each projection, and makes sure that MongoDB
+ * can hold them.
+ */
 export async function readImages(
   client: PoolClient,
   references: readonly DocumentReference[],
@@ -41,8 +44,8 @@ export async function readImages(
 }
 
 /**
- * Reads the newest committed images together with their versions. One snapshot shows both, because a version is assigned in the transaction that changed the rows
- * (clause 7).
+ * Reads the newest committed images together with their versions. One snapshot shows both, because
+ * a version is assigned in the transaction that changed the rows (clause 7).
  */
 export async function readVersionedImages(
   pool: Pool,

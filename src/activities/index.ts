@@ -34,8 +34,8 @@ interface LegObservation {
 }
 
 /**
- * The protocol's steps as activities. Each takes the definition from this worker's own set, meets the request with it, and turns every error into a failure with a type at
- * this one boundary.
+ * The protocol's steps as activities. Each takes the definition from this worker's own set, meets
+ * the request with it, and turns every error into a failure with a type at this one boundary.
  */
 export function createActivities(dependencies: ActivityDependencies): Steps {
   const { postgres, mongo } = dependencies;

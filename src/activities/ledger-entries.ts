@@ -18,7 +18,10 @@ export interface PostgresEntry {
   readonly reason: string | null;
 }
 
-/** What MongoDB's ledger says of one update; a projection has no entry there, its documents carry its version. */
+/**
+ * What MongoDB's ledger says of one update; a projection has no entry there, its documents carry
+ * its version.
+ */
 export interface MongoEntry {
   readonly state: string;
   readonly at: string;

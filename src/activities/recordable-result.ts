@@ -3,8 +3,9 @@ import { findJsonIssues, type Json } from '../domain/json';
 import { RefusedError } from './refusal';
 
 /**
- * What `apply` returned, in the form in which every duplicate will get it. The first answer is decoded from the record as well, so that it never differs from a replay
- * (F38). What cannot be recorded is a refusal: the leg is rolled back.
+ * What `apply` returned, in the form in which every duplicate will get it. The first answer is
+ * decoded from the record as well, so that it never differs from a replay (F38). What cannot be
+ * recorded is a refusal: the leg is rolled back.
  */
 export function recordableResult(returned: unknown): Json {
   const result = returned ?? null;

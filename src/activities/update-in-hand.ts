@@ -12,8 +12,8 @@ const MAX_KEYS = 200;
 const MAX_KEY_CHARACTERS = 600;
 
 /**
- * One request, met by the definition that this worker has for it. What comes from the wire is checked here again: whoever may start workflows may start ours with anything
- * (clause 2).
+ * One request, met by the definition that this worker has for it. What comes from the wire is
+ * checked here again: whoever may start workflows may start ours with anything (clause 2).
  */
 export class UpdateInHand {
   readonly key: LedgerKey;

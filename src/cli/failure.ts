@@ -23,7 +23,10 @@ interface Failure {
   readonly message: string;
 }
 
-/** Tells a failure on standard error, and as a document on standard output where JSON was asked for; answers the exit code. */
+/**
+ * Tells a failure on standard error, and as a document on standard output where JSON was asked for;
+ * answers the exit code.
+ */
 export function reportFailure(error: unknown, isJson: boolean): ExitCode {
   if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok;
   const { exitCode, code, message } = classify(error);

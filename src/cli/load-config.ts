@@ -9,9 +9,11 @@ import { suggest } from './nearest';
 import { DEFAULT_CONFIG_FILE } from './options';
 
 /**
- * Loads the application's `twinwrite.config.ts`, in TypeScript or JavaScript, ESM or CommonJS. It runs the application's code, which must define and not act.
+ * Loads the application's `twinwrite.config.ts`, in TypeScript or JavaScript, ESM or CommonJS. It
+ * runs the application's code, which must define and not act.
  *
- * @throws UsageError when there is no such file, it cannot be loaded, or what it exports is no configuration.
+ * @throws UsageError when there is no such file, it cannot be loaded, or what it exports is no
+ * configuration.
  */
 export async function loadConfig(file: string): Promise<TwinwriteConfig> {
   const path = resolve(file);

@@ -1,4 +1,7 @@
-/** Names the valid choice that was probably meant, or else some of the valid ones, as the end of a sentence. */
+/**
+ * Names the valid choice that was probably meant, or else some of the valid ones, as the end of a
+ * sentence.
+ */
 export function suggest(name: string, choices: readonly string[]): string {
   const scored = choices.map((choice) => ({ choice, distance: distanceOf(name, choice) }));
   scored.sort((a, b) => a.distance - b.distance);
@@ -10,7 +13,10 @@ export function suggest(name: string, choices: readonly string[]): string {
   return `There is ${some.join(', ')}${more}.`;
 }
 
-/** How many characters must be typed, removed or changed to get from one to the other, whatever their case. */
+/**
+ * How many characters must be typed, removed or changed to get from one to the other, whatever
+ * their case.
+ */
 function distanceOf(from: string, to: string): number {
   const [source, target] = [from.toLowerCase(), to.toLowerCase()];
   let row = Array.from({ length: target.length + 1 }, (_, index) => index);

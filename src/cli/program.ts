@@ -7,7 +7,10 @@ import { stackCommand } from './commands/stack';
 import { submitCommand } from './commands/submit';
 import { workerCommand } from './commands/worker';
 
-/** The commands. None of them loads what it does not need: Temporal's native library takes most of a second. */
+/**
+ * The commands. None of them loads what it does not need: Temporal's native library takes most of a
+ * second.
+ */
 export function createProgram(): Command {
   const program = new Command('twinwrite')
     .description('One business change lands in PostgreSQL and in MongoDB, or in neither.')

@@ -17,7 +17,8 @@ export async function openPostgres(url: string, connections: number): Promise<Po
     application_name: 'twinwrite',
     connectionTimeoutMillis: ANSWER_WITHIN_MILLIS,
   });
-  // A connection that breaks while it is idle must not end the process; whoever uses one next sees what is wrong.
+  // A connection that breaks while it is idle must not end the process; whoever uses one next sees
+  // what is wrong.
   pool.on('error', () => undefined);
   try {
     await pool.query('select 1');
@@ -55,7 +56,9 @@ export async function openMongo(uri: string): Promise<MongoClient> {
   }
 }
 
-/** The part of a connection string that holds no secret; it may name several hosts, which is no URL. */
+/**
+ * The part of a connection string that holds no secret; it may name several hosts, which is no URL.
+ */
 function hostOf(url: string): string {
   return /^[^:]+:\/\/(?:.*@)?([^/?@]*)/.exec(url)?.[1] ?? 'an unknown address';
 }

@@ -6,7 +6,10 @@ import { TwinwriteError } from '../domain/errors';
 import { RUNNING, SEARCH_ATTRIBUTES } from '../domain/search-attributes';
 import { throwAsTwinwriteError } from './temporal-errors';
 
-/** What became of the search attributes. They only make updates easier to find: each answer leaves a namespace that works. */
+/**
+ * What became of the search attributes. They only make updates easier to find: each answer leaves a
+ * namespace that works.
+ */
 export type SearchAttributeRegistration =
   /** The namespace had all of them. */
   | { readonly status: 'present' }
@@ -40,12 +43,15 @@ const INVALID_ARGUMENT = 3;
 const ALREADY_EXISTS = 6;
 
 /**
- * Gives the client's namespace the search attributes that Twinwrite fills, and waits until they can be used: listed by the server, and accepted in a start. May run any
- * number of times and in several processes at once.
+ * Gives the client's namespace the search attributes that Twinwrite fills, and waits until they can
+ * be used: listed by the server, and accepted in a start. May run any number of times and in
+ * several processes at once.
  *
- * A cluster of several frontends may refuse them for some seconds more, since each keeps its own copy of the list.
+ * A cluster of several frontends may refuse them for some seconds more, since each keeps its own
+ * copy of the list.
  *
- * @throws TwinwriteError `Unavailable`; `InvalidConfiguration` when an attribute of that name has another type.
+ * @throws TwinwriteError `Unavailable`; `InvalidConfiguration` when an attribute of that name has
+ * another type.
  */
 export async function registerSearchAttributes(
   client: Client,
@@ -61,9 +67,11 @@ export async function registerSearchAttributes(
 }
 
 /**
- * The names that the namespace lacks. It reads only; without the right to read them it says that all are missing.
+ * The names that the namespace lacks. It reads only; without the right to read them it says that
+ * all are missing.
  *
- * @throws TwinwriteError `Unavailable`; `InvalidConfiguration` when an attribute of that name has another type.
+ * @throws TwinwriteError `Unavailable`; `InvalidConfiguration` when an attribute of that name has
+ * another type.
  */
 export async function missingSearchAttributes(client: Client): Promise<readonly string[]> {
   const { namespace } = client.options;
@@ -119,7 +127,9 @@ async function waitUntilUsable(client: Client, untilMillis: number): Promise<boo
   }
 }
 
-/** The list may be ahead of what a start is checked against, so one is started, and deleted at once. */
+/**
+ * The list may be ahead of what a start is checked against, so one is started, and deleted at once.
+ */
 async function isStartAccepted(client: Client): Promise<boolean> {
   const workflowId = `${PROBE_TASK_QUEUE}/${randomUUID()}`;
   try {

@@ -4,7 +4,10 @@ import { missingSearchAttributes } from './register-search-attributes';
 /** They may be registered while this process runs; a start without them is no harm meanwhile. */
 const ASK_AGAIN_AFTER_MILLIS = 60_000;
 
-/** Asks whether the namespace has our search attributes. Without the right to ask, the answer is no, and everything works without them. */
+/**
+ * Asks whether the namespace has our search attributes. Without the right to ask, the answer is no,
+ * and everything works without them.
+ */
 export class SearchAttributeProbe {
   #registered: Promise<boolean> | undefined;
   #askedAt = 0;

@@ -14,11 +14,15 @@ interface Submission {
   readonly searchAttributes: boolean;
 }
 
-/** A run that ended with an outcome is never run again under its token; one that failed or was terminated is, and asks the ledger (clause 1). */
+/**
+ * A run that ended with an outcome is never run again under its token; one that failed or was
+ * terminated is, and asks the ledger (clause 1).
+ */
 const REUSE_POLICY = 'ALLOW_DUPLICATE_FAILED_ONLY';
 
 /**
- * Workflow tasks here take milliseconds. A worker that died with one is noticed after this, not after Temporal's ten seconds.
+ * Workflow tasks here take milliseconds. A worker that died with one is noticed after this, not
+ * after Temporal's ten seconds.
  */
 const WORKFLOW_TASK_TIMEOUT = '3 seconds';
 

@@ -15,7 +15,10 @@ import { throwAsTwinwriteError } from './temporal-errors';
 import type { WebUi } from './web-ui';
 
 export interface OutcomeOptions {
-  /** How long to wait before `StillRunning`; the update goes on. At least 1; without it the wait is as long as it takes. */
+  /**
+   * How long to wait before `StillRunning`; the update goes on. At least 1; without it the wait is
+   * as long as it takes.
+   */
   readonly timeoutMillis?: number;
 }
 
@@ -39,7 +42,8 @@ export class UpdateHandle<Result = unknown> {
   /**
    * Waits for the outcome.
    *
-   * @throws TwinwriteError `TokenReused`, `InvalidInput`, `StillRunning`, `Unavailable`, `UnknownUpdate`, `EndedWithoutOutcome`
+   * @throws TwinwriteError `TokenReused`, `InvalidInput`, `StillRunning`, `Unavailable`,
+   * `UnknownUpdate`, `EndedWithoutOutcome`
    */
   async outcome(options: OutcomeOptions = {}): Promise<Outcome<Result>> {
     const { timeoutMillis } = options;
@@ -62,8 +66,8 @@ export class UpdateHandle<Result = unknown> {
   }
 
   /**
-   * Asks for the update to be taken back. It is a request: the outcome says what became of it, `applied` where it was settled or has no way back, `refused` where nothing
-   * had been written.
+   * Asks for the update to be taken back. It is a request: the outcome says what became of it,
+   * `applied` where it was settled or has no way back, `refused` where nothing had been written.
    */
   async cancel(): Promise<void> {
     const workflow = this.client.workflow.getHandle(this.workflowId);
@@ -72,7 +76,8 @@ export class UpdateHandle<Result = unknown> {
     } catch (error) {
       const rethrow = throwAsTwinwriteError(this.#identity());
       if (!(error instanceof WorkflowNotFoundError)) rethrow(error);
-      // Temporal answers the same for a run that has ended, which is no error here, and for one that never was.
+      // Temporal answers the same for a run that has ended, which is no error here, and for one
+      // that never was.
       await workflow.describe().catch(rethrow);
     }
   }

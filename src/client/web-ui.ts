@@ -5,7 +5,10 @@ export class WebUi {
     private readonly namespace: string,
   ) {}
 
-  /** The Web UI that goes with a server's address: a dev server's stands a thousand ports above it, Temporal Cloud has one for all. */
+  /**
+   * The Web UI that goes with a server's address: a dev server's stands a thousand ports above it,
+   * Temporal Cloud has one for all.
+   */
   static guess(serverAddress: string | undefined): string | undefined {
     const [host = 'localhost', port = '7233'] = (serverAddress ?? 'localhost:7233').split(':');
     if (host.endsWith('.tmprl.cloud') || host.endsWith('.temporal.io')) {

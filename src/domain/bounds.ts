@@ -1,6 +1,7 @@
 /**
- * How long an attempt of a leg may live. The order is the guarantee (clause 8): the stores' own timeouts and the drivers' deadlines lie below the activity's
- * timeout, so an attempt that Temporal has given up on dies soon. The ledger makes it harmless meanwhile.
+ * How long an attempt of a leg may live. The order is the guarantee (clause 8): the stores' own
+ * timeouts and the drivers' deadlines lie below the activity's timeout, so an attempt that Temporal
+ * has given up on dies soon. The ledger makes it harmless meanwhile.
  */
 
 /** Start to close of one attempt of a leg, unless a definition says otherwise. */
@@ -8,10 +9,16 @@ export const DEFAULT_LEG_TIMEOUT_MILLIS = 4_000;
 export const MIN_LEG_TIMEOUT_MILLIS = 1_000;
 export const MAX_LEG_TIMEOUT_MILLIS = 60_000;
 
-/** How long a duplicate waits for the attempt in flight before it leaves the waiting to Temporal's backoff. */
+/**
+ * How long a duplicate waits for the attempt in flight before it leaves the waiting to Temporal's
+ * backoff.
+ */
 export const CLAIM_WAIT_MILLIS = 1_000;
 
-/** The shares of a leg's time. Those of one attempt add up to less than the whole: Temporal must not give up on an attempt that its stores still work on. */
+/**
+ * The shares of a leg's time. Those of one attempt add up to less than the whole: Temporal must not
+ * give up on an attempt that its stores still work on.
+ */
 const SHARES = {
   /** The Postgres leg's transaction: from its connection to its COMMIT. */
   postgres: 0.9,

@@ -10,16 +10,23 @@ import { TwinwriteError } from './errors';
 import type { Json } from './json';
 import type { DocumentReference } from './projection';
 
-/** The part of a `pg` client that a callback gets: it may ask and write, and leaves the transaction to Twinwrite. */
+/**
+ * The part of a `pg` client that a callback gets: it may ask and write, and leaves the transaction
+ * to Twinwrite.
+ */
 export type PostgresClient = Pick<ClientBase, 'query'>;
 
 /**
- * Ends the update as refused (in the Postgres leg) or compensated (in the Mongo leg), for a reason that no retry will change. It throws: nothing after it runs, and
- * this leg's writes are rolled back.
+ * Ends the update as refused (in the Postgres leg) or compensated (in the Mongo leg), for a reason
+ * that no retry will change. It throws: nothing after it runs, and this leg's writes are rolled
+ * back.
  */
 export type Refuse = (reason: string) => never;
 
-/** The MongoDB half of a transaction-form leg: every operation must carry `session`, or it stands outside the transaction. */
+/**
+ * The MongoDB half of a transaction-form leg: every operation must carry `session`, or it stands
+ * outside the transaction.
+ */
 export interface MongoTransaction {
   readonly db: Db;
   readonly session: ClientSession;
@@ -27,8 +34,10 @@ export interface MongoTransaction {
 
 export interface PostgresLeg<Input, Result> {
   /**
-   * Writes the Postgres half, in a transaction that Twinwrite opened and will commit (READ COMMITTED). It runs again, from the beginning, whenever an attempt did not
-   * commit; so it has no effects outside `client`. What it returns is plain JSON, recorded with the token, and answers every duplicate.
+   * Writes the Postgres half, in a transaction that Twinwrite opened and will commit (READ
+   * COMMITTED). It runs again, from the beginning, whenever an attempt did not commit; so it has no
+   * effects outside `client`. What it returns is plain JSON, recorded with the token, and answers
+   * every duplicate.
    */
   readonly apply: (context: {
     readonly client: PostgresClient;
@@ -36,8 +45,9 @@ export interface PostgresLeg<Input, Result> {
     readonly refuse: Refuse;
   }) => Promise<Result>;
   /**
-   * Takes back what `apply` did, as a change of its own and in a transaction of its own. It runs only when `apply` has committed, and takes effect at most once.
-   * Without it the update goes forward only: a refusal by MongoDB parks it.
+   * Takes back what `apply` did, as a change of its own and in a transaction of its own. It runs
+   * only when `apply` has committed, and takes effect at most once. Without it the update goes
+   * forward only: a refusal by MongoDB parks it.
    */
   readonly undo?: (context: {
     readonly client: PostgresClient;
@@ -49,7 +59,10 @@ export interface PostgresLeg<Input, Result> {
 /** The MongoDB half, in one of its two forms. */
 export type MongoLeg<Input, Result> = ProjectionLeg<Input> | TransactionLeg<Input, Result>;
 
-/** Postgres is the truth, and these documents are functions of it. The fast form: one conditional write a document, no MongoDB transaction. */
+/**
+ * Postgres is the truth, and these documents are functions of it. The fast form: one conditional
+ * write a document, no MongoDB transaction.
+ */
 export interface ProjectionLeg<Input> {
   readonly project: (input: Input) => readonly DocumentReference[];
   readonly transaction?: never;
@@ -65,7 +78,9 @@ export interface TransactionLeg<Input, Result> {
         readonly refuse: Refuse;
       },
     ) => Promise<void>;
-    /** Takes back what `apply` did. Runs only when `apply` has committed; takes effect at most once. */
+    /**
+     * Takes back what `apply` did. Runs only when `apply` has committed; takes effect at most once.
+     */
     readonly undo?: (
       context: MongoTransaction & { readonly input: Input; readonly result: Result },
     ) => Promise<void>;
@@ -75,17 +90,32 @@ export interface TransactionLeg<Input, Result> {
 
 /** What a user writes once for a kind of cross-store update. */
 export interface CrossStoreUpdateOptions<Schema extends z.ZodType, Result> {
-  /** Names the kind in workflow ids, ledgers, logs and metrics. Letters, digits, `_`, `-` and `.`, at most 100; never changed once in use. */
+  /**
+   * Names the kind in workflow ids, ledgers, logs and metrics. Letters, digits, `_`, `-` and `.`,
+   * at most 100; never changed once in use.
+   */
   readonly name: string;
-  /** Decides what is let in, in the client and again in the worker. Callbacks get what it makes of the input; the wire carries what the caller gave. */
+  /**
+   * Decides what is let in, in the client and again in the worker. Callbacks get what it makes of
+   * the input; the wire carries what the caller gave.
+   */
   readonly input: Schema;
-  /** The deduplication token: the same for every retry of one business change, another for every other. At most 200 characters. */
+  /**
+   * The deduplication token: the same for every retry of one business change, another for every
+   * other. At most 200 characters.
+   */
   readonly token: (input: z.output<Schema>) => string;
-  /** What two updates must not interleave on (`stock:sku-7`), beside the projected documents, which are entities by themselves. */
+  /**
+   * What two updates must not interleave on (`stock:sku-7`), beside the projected documents, which
+   * are entities by themselves.
+   */
   readonly entities?: (input: z.output<Schema>) => readonly string[];
   readonly postgres: PostgresLeg<z.output<Schema>, Result>;
   readonly mongo: MongoLeg<z.output<Schema>, Result>;
-  /** How long one attempt of a leg may take, from the moment it has its connection. 1,000 to 60,000; 4,000 unless given. The store's timeouts derive from it. */
+  /**
+   * How long one attempt of a leg may take, from the moment it has its connection. 1,000 to 60,000;
+   * 4,000 unless given. The store's timeouts derive from it.
+   */
   readonly legTimeoutMillis?: number;
 }
 
@@ -93,7 +123,10 @@ export interface CrossStoreUpdateOptions<Schema extends z.ZodType, Result> {
 export interface CrossStoreUpdate<Schema extends z.ZodType = z.ZodType, Result = unknown>
   extends CrossStoreUpdateOptions<Schema, Result> {
   readonly form: Form;
-  /** Whether a refusal by MongoDB can be compensated: every leg that may have been applied has an undo. */
+  /**
+   * Whether a refusal by MongoDB can be compensated: every leg that may have been applied has an
+   * undo.
+   */
   readonly undoable: boolean;
   readonly legTimeoutMillis: number;
 }
@@ -106,8 +139,10 @@ export type AnyCrossStoreUpdate = CrossStoreUpdate<any, any>;
 export type Form = 'projection' | 'transaction';
 
 /**
- * What `apply` may return: a value that is the same after JSON. A type that is not becomes a sentence that says what to return instead, which the compiler then shows. An
- * `interface` without an index signature is taken as well as a type. What no type can show, such as a lone surrogate, is looked for when it is recorded.
+ * What `apply` may return: a value that is the same after JSON. A type that is not becomes a
+ * sentence that says what to return instead, which the compiler then shows. An `interface` without
+ * an index signature is taken as well as a type. What no type can show, such as a lone surrogate,
+ * is looked for when it is recorded.
  */
 export type Recordable<Value> = unknown extends Value
   ? Value
@@ -123,14 +158,18 @@ export type Recordable<Value> = unknown extends Value
             ? 'Functions, symbols and objects with methods cannot be recorded: return plain data.'
             : { readonly [Key in keyof Value]: Recordable<Value[Key]> };
 
-/** Stands beside the options, because a constraint on `Result` that names `Result` would be circular. `never` keeps it out of the inference of `context`. */
+/**
+ * Stands beside the options, because a constraint on `Result` that names `Result` would be
+ * circular. `never` keeps it out of the inference of `context`.
+ */
 interface Returning<Returned> {
   readonly postgres: { readonly apply: (context: never) => Promise<Returned> };
 }
 
 /**
- * Defines a kind of cross-store update. Every callback infers its `input` from the schema and its `result` from what `postgres.apply` returns; write `apply` before
- * `undo`, since inference reads from top to bottom.
+ * Defines a kind of cross-store update. Every callback infers its `input` from the schema and its
+ * `result` from what `postgres.apply` returns; write `apply` before `undo`, since inference reads
+ * from top to bottom.
  *
  * @throws TwinwriteError `InvalidDefinition` when the definition cannot work, with what to change.
  */

@@ -1,7 +1,8 @@
 import type { JsonIssue } from './json';
 
 /**
- * Every error that Twinwrite throws, as data. Callers branch on `code`; the message is composed in one place from the fields and says what to do.
+ * Every error that Twinwrite throws, as data. Callers branch on `code`; the message is composed in
+ * one place from the fields and says what to do.
  *
  * Add a code here and the compiler asks for its message.
  */
@@ -12,19 +13,35 @@ export interface ErrorFields {
   TokenReused: { definition: string; token: string };
   /** The update was not settled in time. It goes on; ask again with the same token. */
   StillRunning: { definition: string; token: string; timeoutMillis: number };
-  /** Temporal did not answer. The update may or may not have been started: calling again is safe. */
+  /**
+   * Temporal did not answer. The update may or may not have been started: calling again is safe.
+   */
   Unavailable: { definition?: string; token?: string; cause: string };
   /** Nobody ever submitted this token, or Temporal has forgotten it. */
   UnknownUpdate: { definition: string; token: string };
-  /** The workflow was terminated or timed out. Submit the update again with the same input: the ledger knows how far it came. */
+  /**
+   * The workflow was terminated or timed out. Submit the update again with the same input: the
+   * ledger knows how far it came.
+   */
   EndedWithoutOutcome: { definition: string; token: string };
-  /** A definition, or a set of them, cannot work. Thrown when it is defined or when a worker starts. */
+  /**
+   * A definition, or a set of them, cannot work. Thrown when it is defined or when a worker starts.
+   */
   InvalidDefinition: { definition: string; problem: string };
-  /** The worker was given no definition of this name: a deploy is under way, or one is missing. Retried. */
+  /**
+   * The worker was given no definition of this name: a deploy is under way, or one is missing.
+   * Retried.
+   */
   UnknownDefinition: { definition: string };
-  /** A callback did with the transaction what only Twinwrite may do. Retried until a mended build is deployed. */
+  /**
+   * A callback did with the transaction what only Twinwrite may do. Retried until a mended build is
+   * deployed.
+   */
   TransactionMisused: { definition: string; problem: string };
-  /** A document of a projection's collection was not written by Twinwrite. Retried until it is adopted or removed. */
+  /**
+   * A document of a projection's collection was not written by Twinwrite. Retried until it is
+   * adopted or removed.
+   */
   NotAdopted: { collection: string; id: string };
   /** MongoDB holds a later version than Postgres: Postgres went back in time. Always an alarm. */
   MongoAhead: { collection: string; id: string };
@@ -72,7 +89,8 @@ const MESSAGES: { readonly [Code in ErrorCode]: (fields: ErrorFields[Code]) => s
 const BRAND = Symbol.for('twinwrite.error');
 
 /**
- * What Twinwrite throws. `instanceof` fails across two copies of the package (a bundle, a Jest sandbox): use `isTwinwriteError`.
+ * What Twinwrite throws. `instanceof` fails across two copies of the package (a bundle, a Jest
+ * sandbox): use `isTwinwriteError`.
  */
 export class TwinwriteError<Code extends ErrorCode = ErrorCode> extends Error {
   override readonly name = 'TwinwriteError';

@@ -1,8 +1,10 @@
 /**
- * What may travel as the input or the result of a cross-store update: JSON that means the same thing in Temporal's history, in PostgreSQL and in MongoDB.
+ * What may travel as the input or the result of a cross-store update: JSON that means the same
+ * thing in Temporal's history, in PostgreSQL and in MongoDB.
  *
- * Each rule below names a value that one of them would silently change: JSON drops `undefined` and turns `NaN` into null, PostgreSQL refuses U+0000 and lone
- * surrogates, BSON reads a key that begins with `$` as an operator, and `__proto__` replaces a prototype on the way.
+ * Each rule below names a value that one of them would silently change: JSON drops `undefined` and
+ * turns `NaN` into null, PostgreSQL refuses U+0000 and lone surrogates, BSON reads a key that
+ * begins with `$` as an operator, and `__proto__` replaces a prototype on the way.
  */
 
 export type JsonPrimitive = string | number | boolean | null;
@@ -14,12 +16,18 @@ export interface JsonIssue {
   readonly reason: string;
 }
 
-/** The bounds on one input or result. They lie far below what the stores and Temporal take, so that what passes here passes there. */
+/**
+ * The bounds on one input or result. They lie far below what the stores and Temporal take, so that
+ * what passes here passes there.
+ */
 export const JSON_LIMITS = { maxDepth: 32, maxBytes: 256 * 1024, maxKeys: 10_000 } as const;
 
 const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype', '_bsontype']);
 
-/** Lists why a value is not plain JSON for both stores; an empty list means that it is. At most ten issues are collected. */
+/**
+ * Lists why a value is not plain JSON for both stores; an empty list means that it is. At most ten
+ * issues are collected.
+ */
 export function findJsonIssues(value: unknown): JsonIssue[] {
   const inspection = new Inspection();
   inspection.visit(value, '', 0);
@@ -70,7 +78,8 @@ class Inspection {
 
   #visitObject(value: object, path: string, depth: number): void {
     const prototype: unknown = Object.getPrototypeOf(value);
-    // An object of another realm (a Jest sandbox, a vm context) has a prototype that is not ours but is as plain.
+    // An object of another realm (a Jest sandbox, a vm context) has a prototype that is not ours
+    // but is as plain.
     const isPlain = prototype === null || Object.getPrototypeOf(prototype) === null;
     if (!isPlain) {
       return this.refuse(path, `is a ${value.constructor.name}; send it as a string or a number`);

@@ -1,4 +1,7 @@
-/** How a cross-store update ends: the same in both stores, and the same for everybody who asks with its token. */
+/**
+ * How a cross-store update ends: the same in both stores, and the same for everybody who asks with
+ * its token.
+ */
 export type Outcome<Result = unknown> =
   | {
       /** Both stores have it. */

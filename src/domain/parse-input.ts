@@ -3,8 +3,9 @@ import { TwinwriteError } from './errors';
 import { findJsonIssues, type JsonIssue } from './json';
 
 /**
- * Lets an input in, or says why not: first what the stores and JSON can carry, then the definition's schema. The client asks before it starts anything, and the worker
- * again before it claims anything (clause 2).
+ * Lets an input in, or says why not: first what the stores and JSON can carry, then the
+ * definition's schema. The client asks before it starts anything, and the worker again before it
+ * claims anything (clause 2).
  *
  * @throws TwinwriteError `InvalidInput`
  */

@@ -42,7 +42,9 @@ export function isLeg(name: string): name is keyof Steps {
   return name in LEG_TITLES;
 }
 
-/** Names a step by what was done before it: after an undo, the Mongo leg writes what the undo left. */
+/**
+ * Names a step by what was done before it: after an undo, the Mongo leg writes what the undo left.
+ */
 export function titleOf(leg: keyof Steps, done: readonly { readonly leg: string }[]): string {
   const isAfterUndo = done.some((step) => step.leg === 'undoPostgres');
   return leg === 'applyMongo' && isAfterUndo ? 'Compensation: restore Mongo' : LEG_TITLES[leg];

@@ -7,21 +7,31 @@ export interface DocumentReference {
   readonly id: string;
 }
 
-/** A document's image: everything in it but `_id`'s owner, the field `_tw`, which belongs to Twinwrite. */
+/**
+ * A document's image: everything in it but `_id`'s owner, the field `_tw`, which belongs to
+ * Twinwrite.
+ */
 export type Image = { readonly _id: string } & Readonly<Record<string, unknown>>;
 
 export interface ProjectionOptions {
-  /** The collection, in the database that the worker's MongoClient names. It belongs to this projection alone. */
+  /**
+   * The collection, in the database that the worker's MongoClient names. It belongs to this
+   * projection alone.
+   */
   readonly collection: string;
   /**
-   * Reads the images of some documents from Postgres: one for each id, none for an id that is gone. It is a function of Postgres and of nothing else, since repair
-   * and rebuild run the same code; it is batched, so answer all ids with one query.
+   * Reads the images of some documents from Postgres: one for each id, none for an id that is gone.
+   * It is a function of Postgres and of nothing else, since repair and rebuild run the same code;
+   * it is batched, so answer all ids with one query.
    */
   readonly image: (context: {
     readonly postgres: PostgresClient;
     readonly ids: readonly string[];
   }) => Promise<readonly Image[]>;
-  /** The top-level fields that the projection owns. Left out, it owns the whole document; given, the application's other fields are left alone. */
+  /**
+   * The top-level fields that the projection owns. Left out, it owns the whole document; given, the
+   * application's other fields are left alone.
+   */
   readonly owns?: readonly string[];
 }
 

@@ -1,4 +1,7 @@
-/** The deduplication token: chosen by the caller, unique within its definition, never made of a run id, an attempt, an activity id or a clock. */
+/**
+ * The deduplication token: chosen by the caller, unique within its definition, never made of a run
+ * id, an attempt, an activity id or a clock.
+ */
 const TOKEN_MAX_CHARACTERS = 200;
 
 /** Says what is wrong with a token, or nothing when it is good. */
@@ -18,7 +21,10 @@ export function findTokenProblem(token: unknown): string | undefined {
 // Control characters would reach log lines, workflow ids and the Web UI's address.
 const CONTROL_CHARACTERS = /\p{Cc}/u;
 
-/** A single update's workflow id. A definition's name has no slash, so two pairs never meet in one id. */
+/**
+ * A single update's workflow id. A definition's name has no slash, so two pairs never meet in one
+ * id.
+ */
 export function workflowIdOf(definition: string, token: string): string {
   return `${definition}/${token}`;
 }

@@ -2,7 +2,10 @@ import type { Form } from './definition';
 import type { Json } from './json';
 import type { Outcome, Reason } from './outcome';
 
-/** What a workflow is started with. Nothing in it is trusted by the worker: whoever may start workflows may start this one with anything. */
+/**
+ * What a workflow is started with. Nothing in it is trusted by the worker: whoever may start
+ * workflows may start this one with anything.
+ */
 export interface CrossStoreUpdateRequest {
   readonly definition: string;
   readonly token: string;
@@ -11,11 +14,17 @@ export interface CrossStoreUpdateRequest {
   readonly legTimeoutMillis?: number;
   /** For display only: what the claim records is asked of the definition. */
   readonly entities?: readonly string[];
-  /** Whether the namespace has our search attributes: to upsert one that it has not would fail the workflow task for ever. */
+  /**
+   * Whether the namespace has our search attributes: to upsert one that it has not would fail the
+   * workflow task for ever.
+   */
   readonly searchAttributes?: boolean;
 }
 
-/** What the Postgres leg recorded with its claim. Later steps use it and never ask the definition again, which a deploy may have changed (clause 10). */
+/**
+ * What the Postgres leg recorded with its claim. Later steps use it and never ask the definition
+ * again, which a deploy may have changed (clause 10).
+ */
 export interface Claim {
   /** The pending row, and with it the hold. As a string: a bigint does not survive JSON. */
   readonly ticket: string;
@@ -58,23 +67,37 @@ type MongoAnswer =
 export type MongoFenceAnswer = { readonly at: 'fenced' } | { readonly at: 'applied' };
 
 /**
- * The steps of the protocol, each one transaction or one write in one store. Every step may run any number of times, by any number of drivers, at any moment: the
- * ledger makes them agree. A driver strings them together; `src/workflows/protocol.ts` says how.
+ * The steps of the protocol, each one transaction or one write in one store. Every step may run any
+ * number of times, by any number of drivers, at any moment: the ledger makes them agree. A driver
+ * strings them together; `src/workflows/protocol.ts` says how.
  */
 export interface Steps {
   /** Claims the token and applies the Postgres leg, or answers what the ledger has (clause 3). */
   applyPostgres(request: CrossStoreUpdateRequest): Promise<LedgerAnswer>;
   /**
-   * Applies the Mongo leg, or finds it applied, and then settles: ends the update, forward or undone, by a compare-and-set on its pending row (clause 5). For a projection the
-   * leg is the image that Postgres has now.
+   * Applies the Mongo leg, or finds it applied, and then settles: ends the update, forward or
+   * undone, by a compare-and-set on its pending row (clause 5). For a projection the leg is the
+   * image that Postgres has now.
    */
   applyMongo(request: CrossStoreUpdateRequest, claim: Claim): Promise<MongoAnswer>;
-  /** Makes sure that the Postgres leg never runs after this, or finds that it ran and decides that it is undone. `forward` means that there is no way back. */
+  /**
+   * Makes sure that the Postgres leg never runs after this, or finds that it ran and decides that
+   * it is undone. `forward` means that there is no way back.
+   */
   fencePostgres(request: CrossStoreUpdateRequest, reason: Reason): Promise<LedgerAnswer>;
-  /** Transaction form only: makes sure that the Mongo leg never runs after this; found applied, it is undone. */
+  /**
+   * Transaction form only: makes sure that the Mongo leg never runs after this; found applied, it
+   * is undone.
+   */
   fenceMongo(request: CrossStoreUpdateRequest, claim: Claim): Promise<MongoFenceAnswer>;
-  /** Undoes the Postgres leg, which settles the transaction form; a projection gets a new version of its documents, still to be written to Mongo. */
+  /**
+   * Undoes the Postgres leg, which settles the transaction form; a projection gets a new version of
+   * its documents, still to be written to Mongo.
+   */
   undoPostgres(request: CrossStoreUpdateRequest): Promise<LedgerAnswer>;
-  /** MongoDB has it for good: turns an undoing update forward again, unless its Postgres leg is undone already. */
+  /**
+   * MongoDB has it for good: turns an undoing update forward again, unless its Postgres leg is
+   * undone already.
+   */
   resumeForward(request: CrossStoreUpdateRequest): Promise<LedgerAnswer>;
 }

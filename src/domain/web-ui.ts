@@ -2,13 +2,19 @@ import type { AnyCrossStoreUpdate, Form } from './definition';
 import type { OutcomeStatus } from './outcome';
 import { meaningOf, type Progress, titleOf } from './progress';
 
-/** What the Temporal Web UI shows of an update. It renders Markdown, so whatever comes from a caller is shown as code and cannot format or link. */
+/**
+ * What the Temporal Web UI shows of an update. It renders Markdown, so whatever comes from a caller
+ * is shown as code and cannot format or link.
+ */
 
 const MAX_SUMMARY_BYTES = 200;
 const MAX_CODE_BYTES = 300;
 const MAX_LISTED = 20;
 
-/** One line, in the event history and as the first thing of the metadata. To be read, not copied: what Markdown would format or link is taken apart. */
+/**
+ * One line, in the event history and as the first thing of the metadata. To be read, not copied:
+ * what Markdown would format or link is taken apart.
+ */
 export function summaryOf(definition: string, token: string): string {
   const plain = `${definition} ${token}`
     .replaceAll(/[`*[\]<>|\\~]/g, ' ')
@@ -76,7 +82,10 @@ function listOf(entities: readonly string[]): string {
   return hidden > 0 ? `${shown} and ${hidden} more` : shown;
 }
 
-/** As it is, between more backticks than it has in a row: nothing inside is formatted, linked, or taken for HTML. */
+/**
+ * As it is, between more backticks than it has in a row: nothing inside is formatted, linked, or
+ * taken for HTML.
+ */
 function code(text: string): string {
   const line = truncate(text.replaceAll(/[\r\n]/g, ' '), MAX_CODE_BYTES);
   const longest = Math.max(0, ...[...line.matchAll(/`+/g)].map(([run]) => run.length));

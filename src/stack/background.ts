@@ -13,9 +13,9 @@ import { acquireLock } from './process-lock';
 import { reasonOf } from './reasons';
 
 /**
- * A stack in the background: its servers are held by a process of their own, the keeper, which lives
- * until it is told to stop. A file in the cache folder says which process that is and where the
- * servers listen. The keeper is known by process id and start time, so that `down` never ends a
+ * A stack in the background: its servers are held by a process of their own, the keeper, which
+ * lives until it is told to stop. A file in the cache folder says which process that is and where
+ * the servers listen. The keeper is known by process id and start time, so that `down` never ends a
  * stranger that was given its id.
  */
 
@@ -174,7 +174,9 @@ export async function writeState(
   await rename(`${file}.draft`, file);
 }
 
-/** Undefined when no stack is up; also when its keeper is gone, by a restart of the machine, say. */
+/**
+ * Undefined when no stack is up; also when its keeper is gone, by a restart of the machine, say.
+ */
 async function readState(environment: StackEnvironment): Promise<BackgroundState | undefined> {
   try {
     const text = await readFile(stateFile(environment), 'utf8');

@@ -8,7 +8,9 @@ import type { StartContext } from './start-context';
 /** Something that is fetched or built once for this user, then kept. */
 export interface CacheEntry {
   readonly server: ServerName;
-  /** Names the version, the platform, and the origin, so that an entry never changes its meaning. */
+  /**
+   * Names the version, the platform, and the origin, so that an entry never changes its meaning.
+   */
   readonly name: string;
 }
 

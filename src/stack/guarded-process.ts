@@ -36,7 +36,9 @@ export interface GuardedProcess {
   /** The program's exit code, as a shell counts it: 128 and the number for a signal. */
   readonly ended: Promise<number>;
   hasEnded(): boolean;
-  /** Stops it, by SIGKILL if it does not end in its grace time. Never throws; may be called twice. */
+  /**
+   * Stops it, by SIGKILL if it does not end in its grace time. Never throws; may be called twice.
+   */
   stop(): Promise<void>;
   /** From here on, it no longer keeps this process from ending. */
   letGo(): void;

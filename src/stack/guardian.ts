@@ -1,17 +1,17 @@
 /**
  * The guardian: a shell that starts one program and outlives nobody. Its standard input is a pipe
- * whose other end only the starting process holds. When that process ends, however it ends (even
- * by SIGKILL, which no handler sees), the pipe closes, and the guardian stops the program:
- * first with the given signal, then, after the grace time, with SIGKILL.
+ * whose other end only the starting process holds. When that process ends, however it ends (even by
+ * SIGKILL, which no handler sees), the pipe closes, and the guardian stops the program: first with
+ * the given signal, then, after the grace time, with SIGKILL.
  *
  * A stop that is asked for takes the same way: the starting process closes the pipe. It closes it
  * as well when it reads that the program ended by itself, so that no shell is ever killed and
  * everybody is waited for: in a container whose first process does not reap, orphans stay.
  *
  * Descriptors: 0 is the pipe described above, 1 and 2 are the program's output, on 3 it reports
- * `pid N` and `exit N`, and 4 is the write end of the sweeper's pipe, held so that the sweeper waits.
- * The signal goes to the whole group, since a compiler's driver, for one, has children. The shells
- * of the group survive it by their empty traps, which a started program does not inherit.
+ * `pid N` and `exit N`, and 4 is the write end of the sweeper's pipe, held so that the sweeper
+ * waits. The signal goes to the whole group, since a compiler's driver, for one, has children. The
+ * shells of the group survive it by their empty traps, which a started program does not inherit.
  */
 export const GUARDIAN_SCRIPT = `
 signal=$1 tenths=$2

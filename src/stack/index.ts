@@ -62,8 +62,9 @@ export interface Stack {
 }
 
 /**
- * Starts PostgreSQL, a MongoDB replica set and Temporal with its Web UI, at the same time, each from
- * the first source that works: named by the environment, installed, kept in the cache, fetched.
+ * Starts PostgreSQL, a MongoDB replica set and Temporal with its Web UI, at the same time, each
+ * from the first source that works: named by the environment, installed, kept in the cache,
+ * fetched.
  *
  * What was started ends with this process, however that ends, and its data is removed; on Ctrl-C
  * and SIGTERM before the process ends, unless the program has its own handler, which calls `stop`.
@@ -107,7 +108,9 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
 
 type Starting = [Promise<RunningServer>, Promise<RunningServer>, Promise<RunningServer>];
 
-/** All at the same time; the first that fails makes the others give up, and its error is the one. */
+/**
+ * All at the same time; the first that fails makes the others give up, and its error is the one.
+ */
 function startServers(context: StartContext, options: StackOptions, giveUp: () => void): Starting {
   const { postgresUrl, mongoUri, temporalAddress } = context.environment;
   const given = (server: ServerName, check: Promise<RunningServer>): Promise<RunningServer> =>

@@ -6,9 +6,9 @@ import { startStack } from './index';
 import { ownIdentity } from './process-identity';
 
 /**
- * The program that holds the servers of a stack in the background. It is sent its environment, tells
- * how the start goes, and then waits for SIGTERM, which stops the servers and removes their data. If
- * the command that started it ends before all is ready, it stops at once.
+ * The program that holds the servers of a stack in the background. It is sent its environment,
+ * tells how the start goes, and then waits for SIGTERM, which stops the servers and removes their
+ * data. If the command that started it ends before all is ready, it stops at once.
  */
 
 /** Far more than any timer's limit would bear; only its existence counts. */

@@ -20,7 +20,9 @@ const INTEGRITY: Readonly<Record<string, string>> = {
     'Kg1ZMNFzkVIJs3g4V2UYEc5X005km9rGinxFBH8R1sOU2Rblvz4pt2Uf93Pu8Rk273Ue9HIdrbMPpgUqwjUi0Q==',
 };
 
-/** Bounds only the first question to the registry: the package itself may take as long as it moves. */
+/**
+ * Bounds only the first question to the registry: the package itself may take as long as it moves.
+ */
 const REGISTRY_ANSWER_LIMIT_MILLIS = 5_000;
 
 /** Where Debian and Ubuntu keep every version they installed, without putting it on the PATH. */

@@ -18,7 +18,9 @@ export async function isAlive(identity: ProcessIdentity): Promise<boolean> {
   return (await startTimeOf(identity.processId)) === identity.startedAt;
 }
 
-/** Undefined when there is no such process; one that ended and waits for its parent counts as none. */
+/**
+ * Undefined when there is no such process; one that ended and waits for its parent counts as none.
+ */
 async function startTimeOf(processId: number): Promise<string | undefined> {
   return process.platform === 'linux' ? fromProc(processId) : fromPs(processId);
 }

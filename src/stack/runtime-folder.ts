@@ -25,7 +25,10 @@ export interface RuntimeFolder {
   close(): Promise<void>;
 }
 
-/** Opens a new one. Every user of the machine may pass through it, as Postgres needs when we are root. */
+/**
+ * Opens a new one. Every user of the machine may pass through it, as Postgres needs when we are
+ * root.
+ */
 export async function openRuntimeFolder(): Promise<RuntimeFolder> {
   const path = await createFolder();
   const sweeper = spawn('/bin/sh', ['-c', SWEEPER_SCRIPT, 'twinwrite-sweeper', path], {

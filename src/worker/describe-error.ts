@@ -18,8 +18,9 @@ const MAX_FRAMES = 8;
 const MAX_CAUSES = 4;
 
 /**
- * Describes an error for logs. What a store says (`detail`, `where`, `keyValue`, and the message itself) may quote rows of other people, so of a store's error only the
- * code and the constraint are told. Everybody else's errors keep their message.
+ * Describes an error for logs. What a store says (`detail`, `where`, `keyValue`, and the message
+ * itself) may quote rows of other people, so of a store's error only the code and the constraint
+ * are told. Everybody else's errors keep their message.
  */
 export function describeError(error: unknown, depth = 0): ErrorDescription {
   if (!(error instanceof Error)) return { type: typeof error };

@@ -2,8 +2,9 @@ import type { Pool, PoolClient } from 'pg';
 import type { Logger } from 'pino';
 
 /**
- * Keeps a connection that breaks from ending the process. A pool tells of an idle one by an `error` event, a connection that is checked out tells of itself, and Node ends a
- * process in which nobody listens (H9). The leg that had it fails by itself and is tried again.
+ * Keeps a connection that breaks from ending the process. A pool tells of an idle one by an `error`
+ * event, a connection that is checked out tells of itself, and Node ends a process in which nobody
+ * listens (H9). The leg that had it fails by itself and is tried again.
  *
  * @returns what takes the pool's listeners away again.
  */

@@ -26,7 +26,8 @@ interface Sources {
 }
 
 /**
- * `/live`: the process answers. `/ready`: the worker takes work, and both stores and Temporal answer; otherwise 503 with the reason. `/metrics`: Temporal's exporter and ours.
+ * `/live`: the process answers. `/ready`: the worker takes work, and both stores and Temporal
+ * answer; otherwise 503 with the reason. `/metrics`: Temporal's exporter and ours.
  *
  * @throws TwinwriteError `InvalidConfiguration` when it cannot listen there.
  */

@@ -17,7 +17,10 @@ interface LegFailure {
   readonly code: string;
 }
 
-/** Twinwrite's own metrics; Temporal's come from its own exporter. No label holds a token or an entity: their number has no bound. */
+/**
+ * Twinwrite's own metrics; Temporal's come from its own exporter. No label holds a token or an
+ * entity: their number has no bound.
+ */
 export class WorkerMetrics {
   readonly #registry = new Registry();
   readonly #attempts = new Counter({

@@ -13,8 +13,9 @@ interface Probed {
 }
 
 /**
- * Says why a worker cannot work, or nothing when it can: one question to each of the three servers. A question that has no answer yet is not asked again, so probes never
- * pile up in the pool of a server that hangs.
+ * Says why a worker cannot work, or nothing when it can: one question to each of the three servers.
+ * A question that has no answer yet is not asked again, so probes never pile up in the pool of a
+ * server that hangs.
  */
 export class Readiness {
   readonly #questions: readonly Question[];

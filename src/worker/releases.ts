@@ -1,6 +1,9 @@
 import type { Logger } from 'pino';
 
-/** What has been opened so far, to be closed in the opposite order: whether a start failed half way or the work is done. */
+/**
+ * What has been opened so far, to be closed in the opposite order: whether a start failed half way
+ * or the work is done.
+ */
 export class Releases {
   readonly #steps: { readonly what: string; readonly release: () => unknown }[] = [];
 
@@ -10,7 +13,10 @@ export class Releases {
     this.#steps.unshift({ what, release });
   }
 
-  /** Never throws: one that cannot be closed must not keep the others open, nor hide why we are closing. */
+  /**
+   * Never throws: one that cannot be closed must not keep the others open, nor hide why we are
+   * closing.
+   */
   async release(): Promise<void> {
     for (const { what, release } of this.#steps.splice(0)) {
       try {

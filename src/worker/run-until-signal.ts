@@ -6,10 +6,13 @@ import { createLogger, withSafeErrors } from './logger';
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 
 /**
- * Runs a worker as a process of a pool should: SIGTERM or SIGINT takes no more work, lets the legs in flight end, and resolves with 0. It resolves with 1 when the worker
- * failed, or when a leg outlived the grace; another worker finishes what it left. A second signal ends the process at once, with 128 and the signal's number.
+ * Runs a worker as a process of a pool should: SIGTERM or SIGINT takes no more work, lets the legs
+ * in flight end, and resolves with 0. It resolves with 1 when the worker failed, or when a leg
+ * outlived the grace; another worker finishes what it left. A second signal ends the process at
+ * once, with 128 and the signal's number.
  *
- * Exit with what it answers: `process.exit(await runUntilSignal(worker))`. A leg that outlived its grace would keep the process alive otherwise.
+ * Exit with what it answers: `process.exit(await runUntilSignal(worker))`. A leg that outlived its
+ * grace would keep the process alive otherwise.
  */
 export async function runUntilSignal(
   worker: TwinwriteWorker,

@@ -4,7 +4,10 @@ import { pendingMigrations as pendingMongo } from '../activities/mongo/migrate';
 import { pendingMigrations as pendingPostgres } from '../activities/postgres/migrate';
 import { TwinwriteError } from '../domain/errors';
 
-/** How long a store may take to answer a first question. A pool without a time-out of its own would wait for ever. */
+/**
+ * How long a store may take to answer a first question. A pool without a time-out of its own would
+ * wait for ever.
+ */
 const ANSWER_WITHIN_MILLIS = 10_000;
 
 /**

@@ -12,8 +12,10 @@ import { withSafeErrors } from './logger';
 let exporterUrl: string | undefined;
 
 /**
- * Gives the process Temporal's Prometheus exporter, on a free loopback port that `/metrics` reads, and sends Temporal's log lines to `logger`. Once a process, before any
- * worker or connection of Temporal's. `createWorker` never does it: the Runtime belongs to the application, and one that has its own leaves this out.
+ * Gives the process Temporal's Prometheus exporter, on a free loopback port that `/metrics` reads,
+ * and sends Temporal's log lines to `logger`. Once a process, before any worker or connection of
+ * Temporal's. `createWorker` never does it: the Runtime belongs to the application, and one that
+ * has its own leaves this out.
  *
  * Without either, Temporal prints its own lines to standard error and exports no metrics.
  */
@@ -58,7 +60,8 @@ function temporalLogger(logger: Logger): TemporalLogger {
 }
 
 /**
- * Temporal tells of its states and of every attempt of an activity, but not of definition, token and leg, as our own lines do: once is enough. What it warns of stays.
+ * Temporal tells of its states and of every attempt of an activity, but not of definition, token
+ * and leg, as our own lines do: once is enough. What it warns of stays.
  */
 function levelOf(level: Level, meta: LogMetadata): Level {
   const isOfAnAttempt = meta['sdkComponent'] === 'worker' && 'activityId' in meta;

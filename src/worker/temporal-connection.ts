@@ -14,8 +14,9 @@ export interface TemporalConnection {
 const NOT_FOUND = 5;
 
 /**
- * Takes the connection that the application has, or opens the one that `TEMPORAL_*` and `temporal.toml` describe, and makes sure that its namespace is there: Temporal's own
- * worker finds out too late, and then leaves its threads behind.
+ * Takes the connection that the application has, or opens the one that `TEMPORAL_*` and
+ * `temporal.toml` describe, and makes sure that its namespace is there: Temporal's own worker finds
+ * out too late, and then leaves its threads behind.
  *
  * @throws TwinwriteError `Unavailable`, `InvalidConfiguration`
  */

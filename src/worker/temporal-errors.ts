@@ -9,7 +9,8 @@ import { TwinwriteError } from '../domain/errors';
 export function whyItEnded(worker: Worker, error: unknown): unknown {
   const legs = worker.getStatus().numInFlightActivities;
   if (legs > 0) {
-    // Temporal's own error of this is lost: letting go of the worker fails as well while a leg has it, and that failure is what it throws.
+    // Temporal's own error of this is lost: letting go of the worker fails as well while a leg has
+    // it, and that failure is what it throws.
     return new GracefulShutdownPeriodExpiredError(
       `${legs} legs in flight outlived the grace; another worker runs them again. Raise shutdownGraceMillis if they may take longer.`,
       { cause: error },

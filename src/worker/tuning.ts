@@ -12,22 +12,27 @@ interface Capacity {
 /** How much one worker takes on at a time. */
 export function capacityOf({ connections, maxCachedWorkflows }: Capacity) {
   return {
-    // A leg holds a connection from its first statement to its last: more legs than connections would only queue, and time out in the queue (H21).
+    // A leg holds a connection from its first statement to its last: more legs than connections
+    // would only queue, and time out in the queue (H21).
     maxConcurrentActivityTaskExecutions: connections,
     maxConcurrentLocalActivityExecutions: connections,
-    // A workflow stays with the worker that has it in memory. When that worker was killed, its next task waits this long for it before any other may take it; Temporal's ten
-    // seconds would be most of the time that an update takes to recover (F34).
+    // A workflow stays with the worker that has it in memory. When that worker was killed, its next
+    // task waits this long for it before any other may take it; Temporal's ten seconds would be
+    // most of the time that an update takes to recover (F34).
     stickyQueueScheduleToStartTimeout: '1 second',
-    // Most tasks are the first of a new update, which come to no worker in particular: Temporal's default leaves them a fifth of the pollers.
+    // Most tasks are the first of a new update, which come to no worker in particular: Temporal's
+    // default leaves them a fifth of the pollers.
     nonStickyToStickyPollRatio: 0.5,
-    // Unless given, Temporal derives it from the heap's limit, so that a small container does not run out of memory.
+    // Unless given, Temporal derives it from the heap's limit, so that a small container does not
+    // run out of memory.
     ...(maxCachedWorkflows === undefined ? {} : { maxCachedWorkflows }),
   } satisfies Partial<TemporalWorkerOptions>;
 }
 
 /**
- * How a worker drains. Temporal's default grace of none would cancel every leg in flight (H22). After the grace a leg that ignores its cancellation is left behind and `run`
- * rejects: whoever supervises the process must not kill it before.
+ * How a worker drains. Temporal's default grace of none would cancel every leg in flight (H22).
+ * After the grace a leg that ignores its cancellation is left behind and `run` rejects: whoever
+ * supervises the process must not kill it before.
  */
 export function drainOf(
   updates: readonly AnyCrossStoreUpdate[],

@@ -4,8 +4,9 @@ import { bundleWorkflowCode, DefaultLogger, type WorkerOptions } from '@temporal
 import { version } from '@temporalio/worker/package.json';
 
 /**
- * Where `npm run build` puts the bundle that the package ships. Its name has Temporal's version in it: a bundle works with exactly the worker that made it, and an
- * application may have a later one than we built with.
+ * Where `npm run build` puts the bundle that the package ships. Its name has Temporal's version in
+ * it: a bundle works with exactly the worker that made it, and an application may have a later one
+ * than we built with.
  */
 export const BUNDLE_PATH = join(__dirname, '..', `workflow-bundle-${version}.js`);
 
@@ -20,7 +21,9 @@ export async function workflowSource(
   return { workflowBundle: await bundled };
 }
 
-/** Bundles the workflows as they stand beside this file, and says nothing unless something is wrong. */
+/**
+ * Bundles the workflows as they stand beside this file, and says nothing unless something is wrong.
+ */
 export async function bundleWorkflows() {
   return await bundleWorkflowCode({
     workflowsPath: join(__dirname, '..', 'workflows'),

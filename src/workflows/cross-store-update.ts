@@ -26,8 +26,9 @@ export const progressQuery = defineQuery<Progress>('progress');
 const CANCELLED: Reason = { code: 'Cancelled', message: 'The update was cancelled' };
 
 /**
- * One cross-store update. Its workflow id is its definition and token, its return value the outcome. It fails only for what the caller has to mend (`InvalidInput`,
- * `TokenReused`): then the token stays free for the rightful caller.
+ * One cross-store update. Its workflow id is its definition and token, its return value the
+ * outcome. It fails only for what the caller has to mend (`InvalidInput`, `TokenReused`): then the
+ * token stays free for the rightful caller.
  */
 export async function crossStoreUpdate(request: CrossStoreUpdateRequest): Promise<Outcome<Json>> {
   const display = new Display(request);
@@ -48,7 +49,9 @@ async function drive(steps: BoundSteps): Promise<Outcome<Json>> {
   }
 }
 
-/** The failure that the activity gave a type to, so that callers read the code and not the wrapping. */
+/**
+ * The failure that the activity gave a type to, so that callers read the code and not the wrapping.
+ */
 function callerFailure(error: unknown): unknown {
   if (!(error instanceof ActivityFailure)) return error;
   return error.cause instanceof ApplicationFailure ? error.cause : error;

@@ -13,18 +13,26 @@ export type BoundSteps = {
 };
 
 /**
- * Drives one update to its outcome. Pure: whatever can run the steps can drive, and any number of drivers may drive the same token at once.
+ * Drives one update to its outcome. Pure: whatever can run the steps can drive, and any number of
+ * drivers may drive the same token at once.
  *
- * 1. Nothing is concluded from what this driver did or did not see: every outcome is read from the ledger (clause 5, F8).
- * 2. Postgres decides first. Once it has committed the way is forward, until MongoDB refuses for good (clause 6).
- * 3. One compare-and-set decides between forward and undoing; whoever loses follows the winner (F9).
- * 4. A compensation runs where its caller cannot be cancelled, and its steps are retried without a deadline.
+ * 1. Nothing is concluded from what this driver did or did not see: every outcome is read from the
+ *    ledger (clause 5, F8).
+ * 2. Postgres decides first. Once it has committed the way is forward, until MongoDB refuses for
+ *    good (clause 6).
+ * 3. One compare-and-set decides between forward and undoing; whoever loses follows the winner
+ *    (F9).
+ * 4. A compensation runs where its caller cannot be cancelled, and its steps are retried without a
+ *    deadline.
  */
 export async function driveForward(steps: BoundSteps): Promise<Outcome<Json>> {
   return await follow(steps, await steps.applyPostgres());
 }
 
-/** Undoes the update, or makes sure that it never happens; answers what the fence found, which may be that it was applied long ago. */
+/**
+ * Undoes the update, or makes sure that it never happens; answers what the fence found, which may
+ * be that it was applied long ago.
+ */
 export async function driveBack(steps: BoundSteps, reason: Reason): Promise<Outcome<Json>> {
   return await follow(steps, await steps.fencePostgres(reason));
 }
@@ -58,8 +66,9 @@ async function compensate(steps: BoundSteps, { claim }: Undoing): Promise<Outcom
   if (claim.form === 'transaction') return await compensateTransaction(steps, claim);
   const undone = await steps.undoPostgres();
   if (undone.at !== 'undoing') return await follow(steps, undone);
-  // The image of after the undo, at its new version, is the fence in MongoDB: an earlier image that arrives late meets a later version.
-  // There is no way back from a way back: refused now, it is parked.
+  // The image of after the undo, at its new version, is the fence in MongoDB: an earlier image that
+  // arrives late meets a later version. There is no way back from a way back: refused now, it is
+  // parked.
   return await finishForward(steps, { ...claim, undoable: false });
 }
 

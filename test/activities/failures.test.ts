@@ -1,4 +1,7 @@
-/** Goal: what Temporal stores of an error says what to do, quotes no row, and ends a workflow only for what its caller has to mend. Method: one error of each kind. */
+/**
+ * Goal: what Temporal stores of an error says what to do, quotes no row, and ends a workflow only
+ * for what its caller has to mend. Method: one error of each kind.
+ */
 import { describe, expect, test } from '@jest/globals';
 import { ApplicationFailure } from '@temporalio/activity';
 import { MongoServerError } from 'mongodb';

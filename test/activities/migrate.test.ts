@@ -1,4 +1,6 @@
-/** Goal: migrations run on a live system, any number of times, and touch only what is Twinwrite's. */
+/**
+ * Goal: migrations run on a live system, any number of times, and touch only what is Twinwrite's.
+ */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import {

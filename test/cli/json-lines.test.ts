@@ -1,4 +1,7 @@
-/** Goal: a file of any kind and size is read line by line, and a bad line is told without harm to the next. Method: the reader over bytes cut at every place. */
+/**
+ * Goal: a file of any kind and size is read line by line, and a bad line is told without harm to
+ * the next. Method: the reader over bytes cut at every place.
+ */
 import { describe, expect, test } from '@jest/globals';
 import { suggest } from '../../src/cli/nearest';
 import { type JsonLine, MAX_LINE_BYTES, readJsonLines } from '../../src/cli/submit/json-lines';

@@ -1,6 +1,7 @@
 /**
- * Goal: `migrate` prepares what is Twinwrite's and touches nothing else; `--print` tells exactly that. Method: the real command against databases that hold somebody else's
- * tables and collections, and a namespace of its own; what each holds is compared before and after.
+ * Goal: `migrate` prepares what is Twinwrite's and touches nothing else; `--print` tells exactly
+ * that. Method: the real command against databases that hold somebody else's tables and
+ * collections, and a namespace of its own; what each holds is compared before and after.
  */
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
@@ -24,7 +25,9 @@ interface EmptyStores {
   close(): Promise<void>;
 }
 
-/** Databases that nobody has migrated, with the application's own things in them, and a namespace. */
+/**
+ * Databases that nobody has migrated, with the application's own things in them, and a namespace.
+ */
 async function openEmptyStores({ addresses, postgres: admin, temporal }: World) {
   const name = `test_${randomUUID().replaceAll('-', '').slice(0, 12)}`;
   await admin.query(`create database ${name}`);
@@ -64,7 +67,8 @@ async function openEmptyStores({ addresses, postgres: admin, temporal }: World) 
 }
 
 async function createNamespace({ connection }: Client, namespace: string): Promise<void> {
-  // A day, the shortest that Temporal takes. The type asks for its own Long, and a plain number travels as well.
+  // A day, the shortest that Temporal takes. The type asks for its own Long, and a plain number
+  // travels as well.
   const workflowExecutionRetentionPeriod = { seconds: 86_400 } as never;
   await connection.workflowService.registerNamespace({
     namespace,

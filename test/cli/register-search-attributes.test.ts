@@ -1,6 +1,8 @@
 /**
- * Goal: the search attributes are registered once and usable afterwards, and a server that does not let us is no obstacle. Method: a namespace of its own on the real server;
- * for the refusals, which it never makes, its own operator service with one call replaced by the error that such a server answers.
+ * Goal: the search attributes are registered once and usable afterwards, and a server that does not
+ * let us is no obstacle. Method: a namespace of its own on the real server; for the refusals, which
+ * it never makes, its own operator service with one call replaced by the error that such a server
+ * answers.
  */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';

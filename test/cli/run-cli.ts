@@ -20,7 +20,10 @@ export interface CliOptions {
   readonly input?: string;
 }
 
-/** Starts the real command as it is installed; `npm test` has built it. Only what a test names reaches its environment. */
+/**
+ * Starts the real command as it is installed; `npm test` has built it. Only what a test names
+ * reaches its environment.
+ */
 export function startCli(args: readonly string[], options: CliOptions = {}): ChildProcess {
   return spawn(process.execPath, [join(ROOT, 'dist', 'cli.js'), ...args], {
     cwd: options.cwd ?? ROOT,
@@ -28,7 +31,8 @@ export function startCli(args: readonly string[], options: CliOptions = {}): Chi
     env: {
       PATH: process.env['PATH'],
       HOME: process.env['HOME'],
-      // An application resolves 'twinwrite' from its node_modules; a configuration in a temporary folder has none.
+      // An application resolves 'twinwrite' from its node_modules; a configuration in a temporary
+      // folder has none.
       JITI_ALIAS: JSON.stringify({ twinwrite: join(ROOT, 'dist', 'index.js') }),
       ...options.env,
     },

@@ -1,6 +1,8 @@
 /**
- * Goal: an operator sees the state, the outcome and its reason, and the legs of any update, from whoever still knows it. Method: the real command as a process of its own,
- * against updates in each state; for one that Temporal has forgotten, it asks in a namespace that never had it: the answer is the same.
+ * Goal: an operator sees the state, the outcome and its reason, and the legs of any update, from
+ * whoever still knows it. Method: the real command as a process of its own, against updates in each
+ * state; for one that Temporal has forgotten, it asks in a namespace that never had it: the answer
+ * is the same.
  */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';

@@ -1,6 +1,7 @@
 /**
- * Goal: `stack up`, `status` and `down` tell where the servers are, in words and as data. Method: the real command, with a cache folder of its own, over the servers of this run
- * as given ones: starting them anew is what the tests of the stack do.
+ * Goal: `stack up`, `status` and `down` tell where the servers are, in words and as data. Method:
+ * the real command, with a cache folder of its own, over the servers of this run as given ones:
+ * starting them anew is what the tests of the stack do.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,6 +1,7 @@
 /**
- * Goal: every line of a file gets its outcome, bad lines are named and harm no others, and running the command again changes nothing. Method: the real command as a process
- * of its own, the orders example, a worker in this process, both stores read directly.
+ * Goal: every line of a file gets its outcome, bad lines are named and harm no others, and running
+ * the command again changes nothing. Method: the real command as a process of its own, the orders
+ * example, a worker in this process, both stores read directly.
  */
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';

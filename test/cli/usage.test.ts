@@ -1,5 +1,6 @@
 /**
- * Goal: whoever mistypes is told the right thing, with exit code 2, and help needs no manual. Method: the real command without any server.
+ * Goal: whoever mistypes is told the right thing, with exit code 2, and help needs no manual.
+ * Method: the real command without any server.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,6 +1,7 @@
 /**
- * Goal: `worker` runs the definitions of a config file as a process of its own, drains on SIGTERM, and fails with a sentence. Method: the real command; an update is executed
- * through it, and its health port is asked.
+ * Goal: `worker` runs the definitions of a config file as a process of its own, drains on SIGTERM,
+ * and fails with a sentence. Method: the real command; an update is executed through it, and its
+ * health port is asked.
  */
 
 import { randomUUID } from 'node:crypto';

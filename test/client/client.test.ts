@@ -1,4 +1,7 @@
-/** Goal: what callers of the SDK see when something is wrong, and that the SDK knows no store. Method: a real Temporal server, and none. */
+/**
+ * Goal: what callers of the SDK see when something is wrong, and that the SDK knows no store.
+ * Method: a real Temporal server, and none.
+ */
 import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:net';

@@ -26,7 +26,10 @@ export function readComposeFile(): ComposeFile {
   return parse(text, { merge: true }) as ComposeFile;
 }
 
-/** What the schema that the Compose project publishes says against it; the linter dclint ships that schema. */
+/**
+ * What the schema that the Compose project publishes says against it; the linter dclint ships that
+ * schema.
+ */
 export function findSchemaErrors(file: unknown): string[] {
   const folder = dirname(createRequire(__filename).resolve('dclint/package.json'));
   const text = readFileSync(join(folder, 'schemas', 'compose.schema.json'), 'utf8');

@@ -1,6 +1,7 @@
 /**
- * Goal: docker-compose.yml is right as far as that can be told without a Docker engine. Method: the Compose project's schema, and rules of our own over the parsed file; what its
- * commands do in the image is in dockerfile.test.ts.
+ * Goal: docker-compose.yml is right as far as that can be told without a Docker engine. Method: the
+ * Compose project's schema, and rules of our own over the parsed file; what its commands do in the
+ * image is in dockerfile.test.ts.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

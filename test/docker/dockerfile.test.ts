@@ -1,5 +1,6 @@
 /**
- * Goal: the image that the Dockerfile describes works, and so do the commands that docker-compose.yml runs in it. Method: without a Docker engine, the Dockerfile's steps in order
+ * Goal: the image that the Dockerfile describes works, and so do the commands that
+ * docker-compose.yml runs in it. Method: without a Docker engine, the Dockerfile's steps in order
  * in empty folders; then the commands, in the order of their dependencies, on the real servers.
  */
 import { type ChildProcess, spawn } from 'node:child_process';

@@ -45,8 +45,9 @@ export interface BuiltImage {
 }
 
 /**
- * Carries out what the Dockerfile says, in order, as a build would, with each stage's file system in a folder of its own and the programs of this machine. Nothing is
- * there that no instruction brought: the folders are empty, and of the context only what .dockerignore lets in is there.
+ * Carries out what the Dockerfile says, in order, as a build would, with each stage's file system
+ * in a folder of its own and the programs of this machine. Nothing is there that no instruction
+ * brought: the folders are empty, and of the context only what .dockerignore lets in is there.
  */
 export async function carryOut(
   { stages }: Dockerfile,
@@ -103,7 +104,8 @@ async function copy(words: string[], place: Place, workingDirectory: string): Pr
     if (from === undefined) assertInContext(source, place.context);
     const path = join(root, source);
     const isFolder = (await stat(path)).isDirectory();
-    // A folder's content is copied, not the folder. Links instead of copies: a stage never writes what another one made.
+    // A folder's content is copied, not the folder. Links instead of copies: a stage never writes
+    // what another one made.
     const paths = isFolder
       ? [`${path}/.`, join(workingDirectory, target)]
       : [path, join(workingDirectory, target, basename(source))];

@@ -1,4 +1,7 @@
-/** Goal: a definition that cannot work is refused when it is made, and the error says what to change. Method: a table of mistakes, as plain JavaScript would make them. */
+/**
+ * Goal: a definition that cannot work is refused when it is made, and the error says what to
+ * change. Method: a table of mistakes, as plain JavaScript would make them.
+ */
 import { describe, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { defineCrossStoreUpdate } from '../../src/domain/definition';

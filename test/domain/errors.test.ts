@@ -1,4 +1,7 @@
-/** Goal: errors are data, and each says what to do. Method: every code of the union, with its fields. */
+/**
+ * Goal: errors are data, and each says what to do. Method: every code of the union, with its
+ * fields.
+ */
 import { describe, expect, test } from '@jest/globals';
 import {
   type ErrorCode,

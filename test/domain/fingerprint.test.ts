@@ -1,4 +1,7 @@
-/** Goal: two inputs have one fingerprint exactly when they are the same JSON. Method: random JSON, reordered and changed. */
+/**
+ * Goal: two inputs have one fingerprint exactly when they are the same JSON. Method: random JSON,
+ * reordered and changed.
+ */
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';

@@ -1,4 +1,7 @@
-/** Goal: what one of the stores or JSON would change is refused before anything is written (clause 2). Method: a table of values, each with its path and reason. */
+/**
+ * Goal: what one of the stores or JSON would change is refused before anything is written (clause
+ * 2). Method: a table of values, each with its path and reason.
+ */
 import { createContext, runInContext } from 'node:vm';
 import { describe, expect, test } from '@jest/globals';
 import { findJsonIssues, JSON_LIMITS } from '../../src/domain/json';

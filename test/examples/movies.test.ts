@@ -1,6 +1,7 @@
 /**
- * Goal: a real data set, never cleaned, comes into both stores whole or not at all, and twice is once. Method: the schema on every record of the file; a slice of it through
- * a worker, twice, with the versions of all rows and documents compared.
+ * Goal: a real data set, never cleaned, comes into both stores whole or not at all, and twice is
+ * once. Method: the schema on every record of the file; a slice of it through a worker, twice, with
+ * the versions of all rows and documents compared.
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { importMovie } from '../../examples/movies/definition';

@@ -1,6 +1,6 @@
 /**
- * Goal: the orders example does what it shows, and its verdict sees what is wrong. Method: orders through the client SDK and a worker, then both stores damaged by hand,
- * one way after the other.
+ * Goal: the orders example does what it shows, and its verdict sees what is wrong. Method: orders
+ * through the client SDK and a worker, then both stores damaged by hand, one way after the other.
  */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';

@@ -1,6 +1,6 @@
 /**
- * Goal: the programs that a newcomer starts end as they promise, and leave nothing. Method: each as a process of its own, on the servers of this test run, which it is given
- * and must not stop.
+ * Goal: the programs that a newcomer starts end as they promise, and leave nothing. Method: each as
+ * a process of its own, on the servers of this test run, which it is given and must not stop.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -145,7 +145,10 @@ function isAlive(processId: number): boolean {
   }
 }
 
-/** The databases and namespaces of examples' runs. Temporal gives a namespace another name while it deletes it. */
+/**
+ * The databases and namespaces of examples' runs. Temporal gives a namespace another name while it
+ * deletes it.
+ */
 async function namesOnServers(): Promise<string[]> {
   const postgres = new Pool({ connectionString: postgresUrl, max: 1 });
   const mongo = new MongoClient(mongoUri);

@@ -1,6 +1,7 @@
 /**
- * Goal: the plain path of the protocol, end to end, in both forms of Mongo leg. Method: one suite over the client SDK, run with a projection and with a transaction; both stores
- * and the ledger are read directly.
+ * Goal: the plain path of the protocol, end to end, in both forms of Mongo leg. Method: one suite
+ * over the client SDK, run with a projection and with a transaction; both stores and the ledger are
+ * read directly.
  */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -215,7 +216,10 @@ describe.each([
   });
 });
 
-/** Runs an update under another workflow id, which leaves Temporal as if it had forgotten the token: the ledger knows it, and its own workflow id is free. */
+/**
+ * Runs an update under another workflow id, which leaves Temporal as if it had forgotten the token:
+ * the ledger knows it, and its own workflow id is free.
+ */
 async function executeForgotten(
   world: World,
   definition: ReturnType<typeof projectionEntry | typeof transactionEntry>,

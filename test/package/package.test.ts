@@ -1,6 +1,7 @@
 /**
- * Goal: the package works as its users get it. Method: the tarball of `npm pack`, its checkers, and applications in a project outside the repository that installed it from the
- * registry; they run on the real servers, on this Node and on Node 24.
+ * Goal: the package works as its users get it. Method: the tarball of `npm pack`, its checkers, and
+ * applications in a project outside the repository that installed it from the registry; they run on
+ * the real servers, on this Node and on Node 24.
  */
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -161,7 +162,8 @@ describe('a project that installed it', () => {
   test(
     'a Jest test in CommonJS uses it',
     async () => {
-      // Inside Jest, mongodb 7.6 and later imports a module in a way that needs this flag; without it the driver cannot connect.
+      // Inside Jest, mongodb 7.6 and later imports a module in a way that needs this flag; without
+      // it the driver cannot connect.
       const args = [
         '--experimental-vm-modules',
         '--no-warnings',
@@ -180,7 +182,8 @@ describe('a project that installed it', () => {
     SLOW_MILLIS,
   );
 
-  // All declarations are checked once, also those of others; then those that the application's own code needs.
+  // All declarations are checked once, also those of others; then those that the application's own
+  // code needs.
   const resolutions = [
     { resolution: 'nodenext', flags: ['--module', 'nodenext', '--skipLibCheck', 'false'] },
     { resolution: 'node16', flags: ['--module', 'node16', '--skipLibCheck'] },

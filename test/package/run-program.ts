@@ -13,7 +13,10 @@ export interface ProgramResult {
   readonly stderr: string;
 }
 
-/** Runs a program to its own end. Rejects when it could not be started or did not end in time, with what it said. */
+/**
+ * Runs a program to its own end. Rejects when it could not be started or did not end in time, with
+ * what it said.
+ */
 export function runProgram(
   program: string,
   args: readonly string[],
@@ -53,7 +56,10 @@ export async function printed(
   throw new Error(`${program} ${args.join(' ')} ended with code ${code}:\n${stdout}\n${stderr}`);
 }
 
-/** The environment for npm in another project: what `npm test` tells its scripts about this one would mislead it. */
+/**
+ * The environment for npm in another project: what `npm test` tells its scripts about this one
+ * would mislead it.
+ */
 export function environmentForNpm(): NodeJS.ProcessEnv {
   const misleading = /^npm_(package|lifecycle|command|execpath|node_execpath|config_local_prefix)/;
   const kept = Object.entries(process.env).filter(

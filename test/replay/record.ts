@@ -1,5 +1,6 @@
-// Records the histories that every test run replays: npm test -- --testMatch '**/test/replay/record.ts'
-// Run it when a workflow path is added. A history that exists stays: workflows that began under it are still to be finished by later builds.
+// Records the histories that every test run replays: npm test -- --testMatch
+// '**/test/replay/record.ts' Run it when a workflow path is added. A history that exists stays:
+// workflows that began under it are still to be finished by later builds.
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

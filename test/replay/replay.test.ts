@@ -1,6 +1,7 @@
 /**
- * Goal: workflows that began under an earlier build finish under this one (clause 10). Method: every recorded history is replayed by the workflows of today; each path of the
- * protocol has one. A careless change of step order is shown to fail.
+ * Goal: workflows that began under an earlier build finish under this one (clause 10). Method:
+ * every recorded history is replayed by the workflows of today; each path of the protocol has one.
+ * A careless change of step order is shown to fail.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -24,7 +24,9 @@ const POINTS: { readonly [Name in Scenario]: number } = {
   'token-reused': 8,
 };
 
-/** Runs every scenario in both forms and answers the workflow ids, each under a name for its file. */
+/**
+ * Runs every scenario in both forms and answers the workflow ids, each under a name for its file.
+ */
 export async function runScenarios(world: World): Promise<Map<string, string>> {
   await prepareLedger(world);
   const hooks: Hooks = {};

@@ -1,7 +1,7 @@
 /**
- * Goal: from a bare clone, each thing that keeps a script from working is told in one sentence and by
- * its exit code. Method: copies of the scripts in a clone of their own, whose npm is told to look
- * at a registry that refuses.
+ * Goal: from a bare clone, each thing that keeps a script from working is told in one sentence and
+ * by its exit code. Method: copies of the scripts in a clone of their own, whose npm is told to
+ * look at a registry that refuses.
  */
 import { spawnSync } from 'node:child_process';
 import { chmod, cp, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';

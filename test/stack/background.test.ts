@@ -1,7 +1,7 @@
 /**
  * Goal: a stack in the background is one stack, whoever asks for it, and goes without a trace.
- * Method: `up`, `status` and `down` as the command calls them, with a state folder of the test's own
- * that shares what was fetched.
+ * Method: `up`, `status` and `down` as the command calls them, with a state folder of the test's
+ * own that shares what was fetched.
  */
 import { readdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
 /**
- * Goal: one holder at a time, and a dead holder hinders nobody. Method: many takers in this process,
- * and a lock left by a process that is gone.
+ * Goal: one holder at a time, and a dead holder hinders nobody. Method: many takers in this
+ * process, and a lock left by a process that is gone.
  */
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

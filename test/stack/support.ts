@@ -17,7 +17,10 @@ import {
 } from '../../src/stack/start-context';
 import { eventually } from '../support/eventually';
 
-/** Nobody listens on this port (and `fetch` does not refuse it by itself), so every source that is placed there refuses at once. */
+/**
+ * Nobody listens on this port (and `fetch` does not refuse it by itself), so every source that is
+ * placed there refuses at once.
+ */
 const REFUSING = 'http://127.0.0.1:5';
 
 export const REFUSING_SOURCES: StackSources = {

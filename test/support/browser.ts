@@ -19,8 +19,9 @@ const ARGUMENTS = [
 ];
 
 /**
- * Opens a browser without a window: Chromium or Chrome of the machine, else the one in the npm package `@sparticuz/chromium` (Linux, x86-64), which is unpacked once into the
- * user's cache folder. The caller closes it.
+ * Opens a browser without a window: Chromium or Chrome of the machine, else the one in the npm
+ * package `@sparticuz/chromium` (Linux, x86-64), which is unpacked once into the user's cache
+ * folder. The caller closes it.
  */
 export async function openBrowser(): Promise<Browser> {
   const installed = findOnPath();
@@ -54,7 +55,10 @@ function isExecutable(file: string): boolean {
   }
 }
 
-/** The folder appears as a whole, by its rename: a run that was interrupted leaves no half of a browser behind. */
+/**
+ * The folder appears as a whole, by its rename: a run that was interrupted leaves no half of a
+ * browser behind.
+ */
 async function unpackedChromium(): Promise<string> {
   const version = await versionOfPackage();
   const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'twinwrite');
@@ -80,7 +84,10 @@ async function versionOfPackage(): Promise<string> {
   return (JSON.parse(await readFile(manifest, 'utf8')) as { version: string }).version;
 }
 
-/** The package unpacks into the folder for temporary files, and its libraries only where it takes the machine for Amazon's: both are told it by a process of their own. */
+/**
+ * The package unpacks into the folder for temporary files, and its libraries only where it takes
+ * the machine for Amazon's: both are told it by a process of their own.
+ */
 async function unpackInto(folder: string): Promise<void> {
   const program =
     "import('@sparticuz/chromium').then((chromium) => chromium.default.executablePath())";
@@ -100,7 +107,10 @@ async function unpackInto(folder: string): Promise<void> {
   }
 }
 
-/** Without a font of its own configuration Chromium looks into Amazon's folders, finds none, and crashes at the first character. */
+/**
+ * Without a font of its own configuration Chromium looks into Amazon's folders, finds none, and
+ * crashes at the first character.
+ */
 function fontsOf(folder: string): string {
   return `<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">

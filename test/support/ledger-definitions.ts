@@ -2,7 +2,10 @@ import { defineCrossStoreUpdate, defineProjection, type PostgresLeg } from 'twin
 import { z } from 'zod';
 import type { World } from './world';
 
-/** A transfer of points, small enough to read at a glance, in the two forms of Mongo leg. Hooks let a test steer it from outside, by token. */
+/**
+ * A transfer of points, small enough to read at a glance, in the two forms of Mongo leg. Hooks let
+ * a test steer it from outside, by token.
+ */
 
 const input = z.strictObject({ id: z.string().min(1), account: z.string(), points: z.int() });
 

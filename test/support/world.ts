@@ -12,7 +12,10 @@ import { createWorker, type TwinwriteWorker, type WorkerOptions } from '../../sr
 import { eventually } from './eventually';
 import { type StackAddresses, stackAddresses } from './stack-addresses';
 
-/** One test file's own database, collections and task queue on the servers that the run started. `close` throws when something of it was leaked. */
+/**
+ * One test file's own database, collections and task queue on the servers that the run started.
+ * `close` throws when something of it was leaked.
+ */
 export interface World {
   readonly name: string;
   readonly addresses: StackAddresses;
@@ -152,7 +155,10 @@ function withDatabase(url: string, database: string): string {
 
 let isQuiet = false;
 
-/** Tests provoke failures on purpose; Temporal's own log would bury what the run prints. The native runtime keeps its process alive, so only who opens a world has one. */
+/**
+ * Tests provoke failures on purpose; Temporal's own log would bury what the run prints. The native
+ * runtime keeps its process alive, so only who opens a world has one.
+ */
 function quietTemporal(): void {
   if (isQuiet) return;
   isQuiet = true;

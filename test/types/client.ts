@@ -1,5 +1,6 @@
 /**
- * Goal: callers get the outcome's type from the definition, and give the input that its schema takes. Method: exact types; two compilers read this file, nobody runs it.
+ * Goal: callers get the outcome's type from the definition, and give the input that its schema
+ * takes. Method: exact types; two compilers read this file, nobody runs it.
  */
 import {
   type CrossStoreUpdate,

@@ -1,5 +1,6 @@
 /**
- * Goal: the types hold under both compilers that applications use. Method: the compilers themselves, over the files beside this one.
+ * Goal: the types hold under both compilers that applications use. Method: the compilers
+ * themselves, over the files beside this one.
  */
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';

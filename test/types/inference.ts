@@ -1,6 +1,6 @@
 /**
- * Goal: every callback infers `input` and `result`, without an annotation or a type argument. Method: exact types, asserted inside the callbacks; two compilers read this file,
- * nobody runs it.
+ * Goal: every callback infers `input` and `result`, without an annotation or a type argument.
+ * Method: exact types, asserted inside the callbacks; two compilers read this file, nobody runs it.
  */
 import type { ClientSession, Db } from 'mongodb';
 import {
@@ -129,7 +129,10 @@ interface Tree {
 
 const rest = { input: schema, token: ({ orderId }: Parsed) => orderId };
 
-/** Whatever is the same after JSON may be a result: nothing, a primitive, an interface without an index signature, a type that contains itself, `Json` itself. */
+/**
+ * Whatever is the same after JSON may be a result: nothing, a primitive, an interface without an
+ * index signature, a type that contains itself, `Json` itself.
+ */
 export const results = [
   defineCrossStoreUpdate({
     ...rest,
@@ -175,7 +178,10 @@ export const results = [
   }),
 ];
 
-/** The price of inference: the compiler reads from top to bottom, so that a callback above `apply` gets a result that it cannot use, never one that is wrong. */
+/**
+ * The price of inference: the compiler reads from top to bottom, so that a callback above `apply`
+ * gets a result that it cannot use, never one that is wrong.
+ */
 export const undoAboveApply = defineCrossStoreUpdate({
   ...rest,
   name: 'undoAboveApply',

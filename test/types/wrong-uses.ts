@@ -1,5 +1,6 @@
 /**
- * Goal: what cannot work does not compile. Method: one wrong use under each `@ts-expect-error`, which is an error itself where the use compiles; nobody runs this file.
+ * Goal: what cannot work does not compile. Method: one wrong use under each `@ts-expect-error`,
+ * which is an error itself where the use compiles; nobody runs this file.
  */
 import { defineCrossStoreUpdate, defineProjection } from 'twinwrite';
 import { z } from 'zod';

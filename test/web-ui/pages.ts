@@ -60,7 +60,10 @@ export class WebUiPages {
     return { text: text.join('\n'), html: html.join('\n') };
   }
 
-  /** Asks the query that the page has chosen; gives what its fields hold, the query's name among it, and the answer as it is shown. */
+  /**
+   * Asks the query that the page has chosen; gives what its fields hold, the query's name among it,
+   * and the answer as it is shown.
+   */
   async askQuery(): Promise<{ fields: string[]; answer: string }> {
     await this.showTab('Queries');
     const run = this.page.getByRole('button', { name: 'Run Query' });

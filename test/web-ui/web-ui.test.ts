@@ -1,6 +1,7 @@
 /**
- * Goal: an operator who has only the Temporal Web UI sees what an update is, where it stands, and what became of it; and nothing that a caller wrote is more than text there.
- * Method: a real browser on the real Web UI, over updates of the orders example.
+ * Goal: an operator who has only the Temporal Web UI sees what an update is, where it stands, and
+ * what became of it; and nothing that a caller wrote is more than text there. Method: a real
+ * browser on the real Web UI, over updates of the orders example.
  */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';

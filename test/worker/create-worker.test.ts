@@ -1,6 +1,7 @@
 /**
- * Goal: a worker takes nothing with it that is not its own: not the process when a connection breaks, not an open socket when it cannot start. Method: real servers behind
- * proxies whose connections can be counted.
+ * Goal: a worker takes nothing with it that is not its own: not the process when a connection
+ * breaks, not an open socket when it cannot start. Method: real servers behind proxies whose
+ * connections can be counted.
  */
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';

@@ -1,6 +1,6 @@
 /**
- * Goal: what an orchestrator and Prometheus read of a worker. Method: a worker in a process of its own for Temporal's exporter, which a process has once; stores behind a
- * proxy that can be cut.
+ * Goal: what an orchestrator and Prometheus read of a worker. Method: a worker in a process of its
+ * own for Temporal's exporter, which a process has once; stores behind a proxy that can be cut.
  */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';

@@ -1,4 +1,7 @@
-/** Goal: a log tells what went wrong and never what was in a row. Method: real errors of the real drivers, printed through an application's own logger. */
+/**
+ * Goal: a log tells what went wrong and never what was in a row. Method: real errors of the real
+ * drivers, printed through an application's own logger.
+ */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import pino from 'pino';
 import { withSafeErrors } from '../../src/worker/logger';

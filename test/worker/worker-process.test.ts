@@ -1,6 +1,7 @@
 /**
- * Goal: a worker is fit for a pool: it drains, it may be killed, and it says clearly why it cannot start. Method: real processes and real signals; a leg that sleeps inside
- * PostgreSQL, so that the signal certainly meets it.
+ * Goal: a worker is fit for a pool: it drains, it may be killed, and it says clearly why it cannot
+ * start. Method: real processes and real signals; a leg that sleeps inside PostgreSQL, so that the
+ * signal certainly meets it.
  */
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';

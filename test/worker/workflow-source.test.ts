@@ -1,4 +1,7 @@
-/** Goal: what runs in the workflows' sandbox is ours and pure, and an installed package does not bundle at every start. */
+/**
+ * Goal: what runs in the workflows' sandbox is ours and pure, and an installed package does not
+ * bundle at every start.
+ */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';

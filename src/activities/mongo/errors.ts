@@ -5,7 +5,10 @@ import type { Reason } from '../../domain/outcome';
 export type MongoVerdict =
   /** The data is refused: no retry will change it. */
   | 'refusal'
-  /** The command or the privileges are wrong: a deploy mends it, so it is retried slowly and never compensated. */
+  /**
+   * The command or the privileges are wrong: a deploy mends it, so it is retried slowly and never
+   * compensated.
+   */
   | 'deployment'
   /** It may pass. */
   | 'transient';
@@ -55,21 +58,29 @@ export function verdictOf(error: unknown): MongoVerdict {
   return (typeof error.code === 'number' ? VERDICTS[error.code] : undefined) ?? 'transient';
 }
 
-/** The server asks for the whole transaction to be run again: a write conflict, or a change of primary. */
+/**
+ * The server asks for the whole transaction to be run again: a write conflict, or a change of
+ * primary.
+ */
 export function isTransientInTransaction(error: unknown): boolean {
   return (
     error instanceof MongoError && error.hasErrorLabel(MongoErrorLabel.TransientTransactionError)
   );
 }
 
-/** The fields of the unique index that a write collided with, or nothing when it did not collide. */
+/**
+ * The fields of the unique index that a write collided with, or nothing when it did not collide.
+ */
 export function duplicateKeyOf(error: unknown): readonly string[] | undefined {
   if (!(error instanceof MongoServerError) || error.code !== DUPLICATE_KEY) return undefined;
   const pattern: unknown = error['keyPattern'];
   return typeof pattern === 'object' && pattern !== null ? Object.keys(pattern) : [];
 }
 
-/** The reason that is recorded: the code and the index or collection, never the server's text, which quotes documents. */
+/**
+ * The reason that is recorded: the code and the index or collection, never the server's text, which
+ * quotes documents.
+ */
 export function reasonOf(error: MongoServerError, collection?: string): Reason {
   const index = duplicateKeyOf(error)?.join(', ');
   const place = index === undefined ? collection : `unique index on ${index}`;

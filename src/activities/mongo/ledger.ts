@@ -5,7 +5,10 @@ import { duplicateKeyOf } from './errors';
 
 export const LEDGER_COLLECTION = 'twinwrite_ledger';
 
-/** What a token ever meant in MongoDB. For the transaction form only: a projection's claim and fence is its version. */
+/**
+ * What a token ever meant in MongoDB. For the transaction form only: a projection's claim and fence
+ * is its version.
+ */
 export interface LedgerDocument {
   readonly _id: string;
   readonly state: 'applied' | 'fenced' | 'undone';
@@ -13,14 +16,17 @@ export interface LedgerDocument {
   readonly at: Date;
 }
 
-/** Somebody claimed the token before, or fenced it. The transaction is aborted; `recall` says who it was. */
+/**
+ * Somebody claimed the token before, or fenced it. The transaction is aborted; `recall` says who it
+ * was.
+ */
 export class ClaimTakenError extends Error {
   override readonly name = 'ClaimTakenError';
 }
 
 /**
- * Claims the token in the leg's own transaction. `insertOne` and not an upsert: before 6.0.25, 7.0.22 and 8.0.12 an upsert inside a transaction can break a unique index
- * (SERVER-95524).
+ * Claims the token in the leg's own transaction. `insertOne` and not an upsert: before 6.0.25,
+ * 7.0.22 and 8.0.12 an upsert inside a transaction can break a unique index (SERVER-95524).
  *
  * @throws ClaimTakenError
  */
@@ -34,7 +40,10 @@ export async function claim(db: Db, session: ClientSession, key: LedgerKey): Pro
   }
 }
 
-/** What the ledger knows of the token, by a majority read: what a failover could still take back is not known. */
+/**
+ * What the ledger knows of the token, by a majority read: what a failover could still take back is
+ * not known.
+ */
 export async function recall(db: Db, key: LedgerKey): Promise<LedgerDocument | undefined> {
   const document = await ledgerOf(db).findOne(
     { _id: { $eq: idOf(key) } },
@@ -43,7 +52,10 @@ export async function recall(db: Db, key: LedgerKey): Promise<LedgerDocument | u
   return document === null ? undefined : checked(key, document);
 }
 
-/** Inserts the fence unless the token is claimed, and says which of the two stands. It waits behind an open claim, or beats it. */
+/**
+ * Inserts the fence unless the token is claimed, and says which of the two stands. It waits behind
+ * an open claim, or beats it.
+ */
 export async function fence(db: Db, key: LedgerKey): Promise<LedgerDocument> {
   const { _id, fingerprint } = identity(key);
   const document = await ledgerOf(db).findOneAndUpdate(
@@ -56,7 +68,10 @@ export async function fence(db: Db, key: LedgerKey): Promise<LedgerDocument> {
   return checked(key, document);
 }
 
-/** Marks the claim as undone, in the transaction of the undo. Says whether it is this transaction that undoes it. */
+/**
+ * Marks the claim as undone, in the transaction of the undo. Says whether it is this transaction
+ * that undoes it.
+ */
 export async function recordUndone(
   db: Db,
   session: ClientSession,

@@ -27,10 +27,13 @@ export type MongoLegAnswer =
 /**
  * The MongoDB half of an update's protocol, in the form that the claim recorded.
  *
- * 1. Projection: what is written is what Postgres has now, with the version that it has now. That is right in any order and at any time.
- * 2. Transaction: the claim is the first operation of the leg's transaction; whoever does not win it writes nothing (clause 3).
+ * 1. Projection: what is written is what Postgres has now, with the version that it has now. That
+ *    is right in any order and at any time.
+ * 2. Transaction: the claim is the first operation of the leg's transaction; whoever does not win
+ *    it writes nothing (clause 3).
  * 3. Any error of the commit is in doubt; the next attempt's claim resolves it (clause 4).
- * 4. A refusal is an answer, and only for what no retry will change. Without an undo it is no answer but an error, retried slowly: the update is parked (clause 6).
+ * 4. A refusal is an answer, and only for what no retry will change. Without an undo it is no
+ *    answer but an error, retried slowly: the update is parked (clause 6).
  */
 export async function applyMongo(
   store: MongoStore,
@@ -97,7 +100,9 @@ async function applyTransaction(
   }
 }
 
-/** Makes sure that the leg never runs after this; where it ran it is undone, if there is an undo. */
+/**
+ * Makes sure that the leg never runs after this; where it ran it is undone, if there is an undo.
+ */
 export async function fenceMongo(
   { client, db }: MongoStore,
   update: UpdateInHand,
@@ -139,7 +144,10 @@ function formChanged({ definition }: UpdateInHand): TwinwriteError {
   });
 }
 
-/** MongoDB answers a conflicting claim at once and does not wait for the winner, as Postgres does; so the waiting is here, as short as there. */
+/**
+ * MongoDB answers a conflicting claim at once and does not wait for the winner, as Postgres does;
+ * so the waiting is here, as short as there.
+ */
 async function retryConflicts<Result>(attempt: () => Promise<Result>): Promise<Result> {
   const until = Date.now() + CLAIM_WAIT_MILLIS;
   for (;;) {

@@ -29,8 +29,9 @@ export async function pendingMigrations(db: Db): Promise<readonly Migration[]> {
 }
 
 /**
- * Brings Twinwrite's own collections up to date; touches nothing else. Each step may run again, since MongoDB has no transaction around the creation of collections; the
- * version is recorded last. May run in several processes at once.
+ * Brings Twinwrite's own collections up to date; touches nothing else. Each step may run again,
+ * since MongoDB has no transaction around the creation of collections; the version is recorded
+ * last. May run in several processes at once.
  */
 export async function migrateMongo(db: Db): Promise<readonly Migration[]> {
   const missing = await pendingMigrations(db);

@@ -3,10 +3,16 @@ import { TwinwriteError } from '../../domain/errors';
 import type { VersionedImage } from '../image';
 import { duplicateKeyOf } from './errors';
 
-/** What a projected document carries beside its image. It belongs to Twinwrite; readers look at `live`. */
+/**
+ * What a projected document carries beside its image. It belongs to Twinwrite; readers look at
+ * `live`.
+ */
 interface Stamp {
   readonly version: Long;
-  /** False for a tombstone: the document is gone, and its version keeps a late write from bringing it back. */
+  /**
+   * False for a tombstone: the document is gone, and its version keeps a late write from bringing
+   * it back.
+   */
   readonly live: boolean;
 }
 
@@ -19,10 +25,12 @@ interface ProjectedDocument {
 const MAJORITY = { w: 'majority', journal: true } as const;
 
 /**
- * Writes one image if it is newer than the document. When it returns, this version or a later one is there, with majority.
+ * Writes one image if it is newer than the document. When it returns, this version or a later one
+ * is there, with majority.
  *
- * A duplicate key has more than one meaning, and only a majority read tells them apart (F4): a newer version was there first, two first inserts raced, or the document was
- * never ours. On another index than `_id` it is the data that is refused, and the error passes through.
+ * A duplicate key has more than one meaning, and only a majority read tells them apart (F4): a
+ * newer version was there first, two first inserts raced, or the document was never ours. On
+ * another index than `_id` it is the data that is refused, and the error passes through.
  *
  * @throws TwinwriteError `NotAdopted`
  */
@@ -55,7 +63,10 @@ interface WriteOptions {
   readonly timeoutMS: number;
 }
 
-/** A missing version never matches: a document that is not ours is met by the insert, whose duplicate key reports it. */
+/**
+ * A missing version never matches: a document that is not ours is met by the insert, whose
+ * duplicate key reports it.
+ */
 function olderThan(id: string, version: Long): Filter<ProjectedDocument> {
   return { _id: { $eq: id }, '_tw.version': { $lt: version } };
 }

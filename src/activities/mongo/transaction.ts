@@ -1,15 +1,20 @@
 import type { ClientSession, MongoClient } from 'mongodb';
 
 export interface TransactionOptions {
-  /** Bounds the whole transaction. The server's own `transactionLifetimeLimitSeconds` ends what a dead worker left open. */
+  /**
+   * Bounds the whole transaction. The server's own `transactionLifetimeLimitSeconds` ends what a
+   * dead worker left open.
+   */
   readonly timeoutMillis: number;
 }
 
 /**
  * Runs `work` in a transaction of its own session, and commits with majority.
  *
- * When it returns, the transaction is committed. When it throws, it is aborted or **in doubt**: any error of the commit may stand for one that was carried out. Callers
- * resolve that by claiming the token again, never by guessing (clause 4). The driver's `withTransaction` is not used: it retries for two minutes, far beyond an attempt.
+ * When it returns, the transaction is committed. When it throws, it is aborted or **in doubt**: any
+ * error of the commit may stand for one that was carried out. Callers resolve that by claiming the
+ * token again, never by guessing (clause 4). The driver's `withTransaction` is not used: it retries
+ * for two minutes, far beyond an attempt.
  */
 export async function inTransaction<Result>(
   client: MongoClient,
@@ -29,7 +34,8 @@ export async function inTransaction<Result>(
     return result;
   } finally {
     deadline.clear();
-    // Ending the session aborts what is still open, and makes every later operation of a callback that outlived its deadline fail.
+    // Ending the session aborts what is still open, and makes every later operation of a callback
+    // that outlived its deadline fail.
     await session.endSession().catch(() => {});
   }
 }

@@ -7,10 +7,11 @@ const TRANSACTION_CONTROL =
   /^(?:\s|--[^\n]*\n|\/\*[\s\S]*?\*\/)*(?:begin|start|commit|end|abort|rollback(?!\s+(?:work\s+|transaction\s+)?to\b)|prepare\s+transaction)\b/i;
 
 /**
- * Lends a callback the transaction's client and takes it back (F37). While lent it answers queries and refuses to end the transaction; afterwards it refuses everything.
+ * Lends a callback the transaction's client and takes it back (F37). While lent it answers queries
+ * and refuses to end the transaction; afterwards it refuses everything.
  *
- * What can only be seen afterwards is caught before COMMIT: a query that nobody awaited, a statement that failed and whose error was swallowed, a transaction that was
- * ended by other means.
+ * What can only be seen afterwards is caught before COMMIT: a query that nobody awaited, a
+ * statement that failed and whose error was swallowed, a transaction that was ended by other means.
  */
 export async function lendClient<Result>(
   definition: string,
@@ -38,7 +39,8 @@ class LentClient {
   ) {}
 
   asClient(): PostgresClient {
-    // `query` has a dozen overloads; the arguments pass through untouched, so its own type stays the truth.
+    // `query` has a dozen overloads; the arguments pass through untouched, so its own type stays
+    // the truth.
     return { query: this.#query.bind(this) as PoolClient['query'] };
   }
 
@@ -64,7 +66,8 @@ class LentClient {
 
   async assertUndisturbed(): Promise<void> {
     if (this.#open > 0) this.#misused(`returned with ${this.#open} queries not awaited`);
-    // An error reaches us before the server has said in which state it left the transaction: ask once more.
+    // An error reaches us before the server has said in which state it left the transaction: ask
+    // once more.
     if (this.#failed) await this.client.query('').catch(() => {});
     const status = this.client.getTransactionStatus();
     if (status === 'E') this.#misused('swallowed the error of a statement');

@@ -4,7 +4,10 @@ import type { Reason } from '../../domain/outcome';
 export type PostgresVerdict =
   /** The data is refused: no retry will change it. */
   | 'refusal'
-  /** The statement or the schema is wrong: a deploy mends it, so it is retried slowly and never compensated. */
+  /**
+   * The statement or the schema is wrong: a deploy mends it, so it is retried slowly and never
+   * compensated.
+   */
   | 'deployment'
   /** It may pass. */
   | 'transient';
@@ -55,7 +58,10 @@ export function isDatabaseError(error: unknown): error is Error & DatabaseErrorF
   return typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code) && 'severity' in error;
 }
 
-/** The reason that is recorded: the code and the constraint, never the server's text, which quotes rows. */
+/**
+ * The reason that is recorded: the code and the constraint, never the server's text, which quotes
+ * rows.
+ */
 export function reasonOf(error: Error & DatabaseErrorFields): Reason {
   const place = error.constraint ?? error.column ?? error.table;
   return {

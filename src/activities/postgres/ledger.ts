@@ -7,7 +7,10 @@ import type { Outcome, Reason } from '../../domain/outcome';
 import type { Claim, LedgerAnswer } from '../../domain/update-request';
 import type { LedgerKey } from '../ledger-key';
 
-/** What is recorded with the claim, so that no later step asks a definition that a deploy may have changed. */
+/**
+ * What is recorded with the claim, so that no later step asks a definition that a deploy may have
+ * changed.
+ */
 export interface ClaimedPlan {
   readonly workflow: string;
   readonly form: Form;
@@ -71,7 +74,10 @@ export async function recordResult(client: Queryable, key: LedgerKey, result: Js
   );
 }
 
-/** Records a refusal by Postgres, after the leg's rollback. The first record wins: the answer may be an outcome that somebody else recorded. */
+/**
+ * Records a refusal by Postgres, after the leg's rollback. The first record wins: the answer may be
+ * an outcome that somebody else recorded.
+ */
 export async function refuse(client: Queryable, key: LedgerKey, reason: Reason) {
   return answerOf(key, await call(client, 'refuse', [...identity(key), JSON.stringify(reason)]));
 }
@@ -81,7 +87,10 @@ export async function fence(client: Queryable, key: LedgerKey, reason: Reason) {
   return answerOf(key, await call(client, 'fence', [...identity(key), JSON.stringify(reason)]));
 }
 
-/** Opens the undo, locking the token and then the entities. `undoing` with the ledger still at applied means: undo it now. */
+/**
+ * Opens the undo, locking the token and then the entities. `undoing` with the ledger still at
+ * applied means: undo it now.
+ */
 export async function beginUndo(client: Queryable, key: LedgerKey) {
   const recollection = await call(client, 'begin_undo', [key.definition, key.token]);
   const mustUndo = recollection.answer === 'undoing' && recollection.state === 'applied';
@@ -96,7 +105,10 @@ export async function resumeForward(client: Queryable, key: LedgerKey) {
   return answerOf(key, await call(client, 'resume_forward', [key.definition, key.token]));
 }
 
-/** Ends the update forward, or undone once its undo is recorded. Whoever comes second reads what the first one decided. */
+/**
+ * Ends the update forward, or undone once its undo is recorded. Whoever comes second reads what the
+ * first one decided.
+ */
 export async function settle(client: Queryable, key: LedgerKey, ticket: string) {
   return answerOf(key, await call(client, 'settle', [key.definition, key.token, ticket]));
 }

@@ -15,14 +15,17 @@ import { inTransaction } from './transaction';
 /**
  * The Postgres half of an update's protocol.
  *
- * 1. The claim is the first statement of the leg's transaction; whoever does not win it runs nothing (clause 3).
- * 2. The result is recorded, and every projected document is known to be writable, before COMMIT: what cannot be finished is not begun (clause 2).
+ * 1. The claim is the first statement of the leg's transaction; whoever does not win it runs
+ *    nothing (clause 3).
+ * 2. The result is recorded, and every projected document is known to be writable, before COMMIT:
+ *    what cannot be finished is not begun (clause 2).
  * 3. Any error of COMMIT is in doubt; the next attempt's claim resolves it (clause 4).
  * 4. A refusal is recorded after its rollback, and the first record wins (clause 6).
  */
 export async function applyPostgres(pool: Pool, update: UpdateInHand): Promise<LedgerAnswer> {
   const invalid = await update.findInvalidInput();
-  // A token that the ledger knows is answered before its input is judged: a schema tightened by a deploy refuses nothing that is in flight.
+  // A token that the ledger knows is answered before its input is judged: a schema tightened by a
+  // deploy refuses nothing that is in flight.
   if (invalid !== undefined) return await answerKnown(pool, update, invalid);
   try {
     return await inTransaction(pool, bounds(update), (client) => claimAndApply(client, update));
@@ -85,7 +88,8 @@ async function runUndo(client: PoolClient, update: UpdateInHand, result: Json): 
   const input = await update.input();
   const undo = definition.postgres.undo;
   if (undo === undefined) {
-    // The claim recorded an undo and this build has none: an older build, or a mistake. It waits for the right one.
+    // The claim recorded an undo and this build has none: an older build, or a mistake. It waits
+    // for the right one.
     throw new Error(`${definition.name} was claimed with an undo that this build does not have`);
   }
   await lendClient(definition.name, client, (lent) => undo({ client: lent, input, result }));

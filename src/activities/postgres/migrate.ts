@@ -32,8 +32,9 @@ export async function pendingMigrations(pool: Pool): Promise<readonly Migration[
 }
 
 /**
- * Brings the schema `twinwrite` up to date; touches nothing else. Each migration commits together with its record, so an interrupt leaves none half applied. May run any
- * number of times and in several processes at once.
+ * Brings the schema `twinwrite` up to date; touches nothing else. Each migration commits together
+ * with its record, so an interrupt leaves none half applied. May run any number of times and in
+ * several processes at once.
  */
 export async function migratePostgres(pool: Pool): Promise<readonly Migration[]> {
   const client = await pool.connect();

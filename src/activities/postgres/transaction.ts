@@ -11,8 +11,9 @@ export interface TransactionOptions {
 /**
  * Runs `work` in a transaction of its own connection, and commits.
  *
- * When it returns, the transaction is committed. When it throws, it is rolled back or **in doubt**: a COMMIT whose answer was lost may have been carried out. Callers
- * resolve that by claiming the token again, never by guessing (clause 4).
+ * When it returns, the transaction is committed. When it throws, it is rolled back or **in doubt**:
+ * a COMMIT whose answer was lost may have been carried out. Callers resolve that by claiming the
+ * token again, never by guessing (clause 4).
  */
 export async function inTransaction<Result>(
   pool: Pool,
@@ -36,7 +37,10 @@ export async function inTransaction<Result>(
   }
 }
 
-/** Rolls back, and lets the pool keep the connection only if it is certainly out of the transaction: a dirty one would leak our locks to the next user. */
+/**
+ * Rolls back, and lets the pool keep the connection only if it is certainly out of the transaction:
+ * a dirty one would leak our locks to the next user.
+ */
 async function giveBack(client: PoolClient): Promise<void> {
   try {
     await client.query('rollback');
@@ -64,7 +68,10 @@ class CommitRolledBackError extends Error {
   }
 }
 
-/** The isolation level and the timeouts are set, never inherited: a role's default may be another (F42), and a pooler drops session settings. */
+/**
+ * The isolation level and the timeouts are set, never inherited: a role's default may be another
+ * (F42), and a pooler drops session settings.
+ */
 function begin({ timeoutMillis, mode }: TransactionOptions): string {
   const level = mode === 'snapshot' ? 'repeatable read read only' : 'read committed read write';
   const statementTimeout = statementTimeoutMillis(timeoutMillis);
@@ -80,10 +87,14 @@ function assertCommitted(result: QueryResult): void {
   if (result.command !== 'COMMIT') throw new CommitRolledBackError();
 }
 
-/** Half-open sockets never answer: past the deadline the connection is destroyed, which fails whatever waits on it. */
+/**
+ * Half-open sockets never answer: past the deadline the connection is destroyed, which fails
+ * whatever waits on it.
+ */
 function startDeadline(client: PoolClient, timeoutMillis: number) {
   let passed = false;
-  // A checked-out client that loses its connection emits an error that nobody else listens to, which would end the process.
+  // A checked-out client that loses its connection emits an error that nobody else listens to,
+  // which would end the process.
   const ignore = () => {};
   client.on('error', ignore);
   const timer = setTimeout(() => {

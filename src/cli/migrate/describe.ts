@@ -25,7 +25,10 @@ export interface Plan {
   readonly searchAttributes: { readonly namespace: string; readonly pending: readonly string[] };
 }
 
-/** What `migrate` would do, as a file that psql can run: what is not for PostgreSQL stands in comments. */
+/**
+ * What `migrate` would do, as a file that psql can run: what is not for PostgreSQL stands in
+ * comments.
+ */
 export function planText({ postgres, mongo, searchAttributes }: Plan): string {
   return [
     `-- PostgreSQL database "${postgres.database}": ${pendingText(postgres.pending)}`,

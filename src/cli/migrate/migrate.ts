@@ -17,7 +17,10 @@ import { openMongo, openPostgres } from '../stores';
 import { connectToTemporal } from '../temporal';
 import { describeResult, planText } from './describe';
 
-/** Brings everything up to date, or prints what that would take. The stores come first: they are what a worker cannot do without. */
+/**
+ * Brings everything up to date, or prints what that would take. The stores come first: they are
+ * what a worker cannot do without.
+ */
 export async function migrate(options: MigrateCommandOptions): Promise<void> {
   const output = createOutput(options);
   const { postgresUrl, mongoUri } = readStoresConfig();

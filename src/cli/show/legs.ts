@@ -7,7 +7,10 @@ export interface Leg {
   readonly leg: string;
   readonly title: string;
   readonly startedAt: string;
-  /** From when it was asked for to when it answered, all attempts and pauses included; nothing while it runs, or where Temporal does not say. */
+  /**
+   * From when it was asked for to when it answered, all attempts and pauses included; nothing while
+   * it runs, or where Temporal does not say.
+   */
   readonly durationMillis: number | null;
   readonly attempts: number;
   /** What the step answered, `running`, or how it ended without an answer. */
@@ -141,7 +144,8 @@ function localLeg(event: HistoryEvent): UntitledLeg | undefined {
   return {
     leg,
     startedAt: new Date(began).toISOString(),
-    // The clocks are two, the workflow's and the worker's: a retried one may seem to end before it began.
+    // The clocks are two, the workflow's and the worker's: a retried one may seem to end before it
+    // began.
     durationMillis: ended >= began ? ended - began : null,
     attempts: data.attempt ?? 1,
     answer,

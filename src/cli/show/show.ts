@@ -124,7 +124,8 @@ async function throwUnknown(
   token: string,
   { config: file }: ShowCommandOptions,
 ): Promise<never> {
-  // A misspelled name is the likelier reason, and the config file can tell. One that does not load is not what was asked about.
+  // A misspelled name is the likelier reason, and the config file can tell. One that does not load
+  // is not what was asked about.
   if (existsSync(file)) {
     const config = await loadConfig(file).catch(() => undefined);
     if (config !== undefined) findDefinition(config, name, file);

@@ -9,8 +9,9 @@ export const MAX_LINE_BYTES = 4 * 1024 * 1024;
 const NEWLINE = 0x0a;
 
 /**
- * Reads JSON lines one by one, in the memory of one line. A line that is no JSON, no UTF-8 or too long is answered with what is wrong, and the next one is read. Blank lines
- * count and are left out.
+ * Reads JSON lines one by one, in the memory of one line. A line that is no JSON, no UTF-8 or too
+ * long is answered with what is wrong, and the next one is read. Blank lines count and are left
+ * out.
  */
 export async function* readJsonLines(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<JsonLine> {
   let number = 0;

@@ -24,12 +24,16 @@ export interface SubmitLinesOptions {
   readonly report: (report: LineReport) => void;
 }
 
-/** While Temporal does not answer, a line is tried again after these pauses; then the whole run gives up. */
+/**
+ * While Temporal does not answer, a line is tried again after these pauses; then the whole run
+ * gives up.
+ */
 const PAUSES_MILLIS = [500, 1_000, 2_000, 4_000];
 
 /**
- * Submits lines, so many at once, and waits for their outcomes; it holds no more lines than that. It stops reading when Temporal stays away: the token of each line makes
- * running it again safe. Answers whether it came to the end of the lines.
+ * Submits lines, so many at once, and waits for their outcomes; it holds no more lines than that.
+ * It stops reading when Temporal stays away: the token of each line makes running it again safe.
+ * Answers whether it came to the end of the lines.
  */
 export async function submitLines(
   lines: AsyncGenerator<JsonLine>,

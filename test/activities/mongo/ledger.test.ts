@@ -1,4 +1,7 @@
-/** Goal: the MongoDB ledger of the transaction form, clause by clause. Method: sessions that interleave by hand on a real replica set. */
+/**
+ * Goal: the MongoDB ledger of the transaction form, clause by clause. Method: sessions that
+ * interleave by hand on a real replica set.
+ */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Db } from 'mongodb';
 import * as ledger from '../../../src/activities/mongo/ledger';

@@ -1,4 +1,7 @@
-/** Goal: a projected document only moves forward, and only if it is ours (clause 7, F4, F14). Method: images written in every order, on a real collection. */
+/**
+ * Goal: a projected document only moves forward, and only if it is ours (clause 7, F4, F14).
+ * Method: images written in every order, on a real collection.
+ */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { type Collection, Long } from 'mongodb';
 import { writeImage } from '../../../src/activities/mongo/projection';

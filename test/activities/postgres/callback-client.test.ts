@@ -1,4 +1,7 @@
-/** Goal: what a callback can do wrong with its client is caught before COMMIT (F37). Method: each misuse, in a real transaction. */
+/**
+ * Goal: what a callback can do wrong with its client is caught before COMMIT (F37). Method: each
+ * misuse, in a real transaction.
+ */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { lendClient } from '../../../src/activities/postgres/callback-client';
 import { inTransaction } from '../../../src/activities/postgres/transaction';

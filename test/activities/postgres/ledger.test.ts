@@ -1,5 +1,6 @@
 /**
- * Goal: the Postgres ledger's functions, clause by clause. Method: two connections that interleave by hand; no workflow, no worker.
+ * Goal: the Postgres ledger's functions, clause by clause. Method: two connections that interleave
+ * by hand; no workflow, no worker.
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Pool, PoolClient } from 'pg';

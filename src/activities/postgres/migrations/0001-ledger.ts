@@ -1,6 +1,6 @@
 /**
- * The ledger, what is pending, and the entities. Lock order, everywhere: tokens < entities < pending < the user's rows; any other order lets two drivers of one
- * token deadlock.
+ * The ledger, what is pending, and the entities. Lock order, everywhere: tokens < entities <
+ * pending < the user's rows; any other order lets two drivers of one token deadlock.
  */
 export const ledger = {
   version: 1,

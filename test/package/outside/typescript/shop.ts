@@ -1,4 +1,7 @@
-/** An application in TypeScript. It is compiled outside the repository, against the declarations that the package ships. */
+/**
+ * An application in TypeScript. It is compiled outside the repository, against the declarations
+ * that the package ships.
+ */
 import { MongoClient } from 'mongodb';
 import { Pool } from 'pg';
 import {
