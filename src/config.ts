@@ -1,5 +1,7 @@
+import { homedir } from 'node:os';
 import { z } from 'zod';
 import { TwinwriteError } from './domain/errors';
+import { readStackEnvironment, type StackEnvironment } from './stack/environment';
 
 /**
  * The environment, read once into validated and frozen objects. The only reader of `process.env` in
@@ -85,6 +87,11 @@ export function readWorkerConfig(environment: NodeJS.ProcessEnv = process.env): 
     logLevel: config.TWINWRITE_LOG_LEVEL,
     postgresConnections: config.TWINWRITE_POSTGRES_CONNECTIONS,
   });
+}
+
+/** Where the servers for development and tests come from: `TWINWRITE_STACK_*`, PATH, folders. */
+export function readStackConfig(environment: NodeJS.ProcessEnv = process.env): StackEnvironment {
+  return readStackEnvironment(environment, homedir());
 }
 
 function parse<Schema extends z.ZodType>(schema: Schema, environment: NodeJS.ProcessEnv) {

@@ -2,12 +2,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { readStackConfig } from '../config';
 import type { StackEnvironment } from './environment';
 import { type ServerName, StackError, type StackFailure } from './errors';
 import type { StackEvent, StackProgress } from './events';
 import { checkMongo, checkPostgres, checkTemporal } from './given-servers';
 import type { Stack } from './index';
-import { processEnvironment } from './process-environment';
 import { isAlive, type ProcessIdentity } from './process-identity';
 import { acquireLock } from './process-lock';
 import { reasonOf } from './reasons';
@@ -156,7 +156,7 @@ async function exclusively<T>(
 }
 
 function environmentOf(options: BackgroundOptions): StackEnvironment {
-  return options.environment ?? processEnvironment();
+  return options.environment ?? readStackConfig();
 }
 
 function stateFile(environment: StackEnvironment): string {

@@ -1,10 +1,10 @@
+import { readStackConfig } from '../config';
 import type { StackEnvironment } from './environment';
 import { type ServerName, StackError } from './errors';
 import type { ServerSource, StackProgress } from './events';
 import { checkMongo, checkPostgres, checkTemporal } from './given-servers';
 import { type MongoTuning, startMongo } from './mongo-server';
 import { type PostgresTuning, startPostgres } from './postgres-server';
-import { processEnvironment } from './process-environment';
 import { withoutPassword } from './reasons';
 import type { RunningServer } from './running-server';
 import { openRuntimeFolder } from './runtime-folder';
@@ -74,7 +74,7 @@ export interface Stack {
  * Throws `StackError`, after everything that was started has ended.
  */
 export async function startStack(options: StackOptions = {}): Promise<Stack> {
-  const environment = options.environment ?? processEnvironment();
+  const environment = options.environment ?? readStackConfig();
   requireSupportedPlatform(environment);
   const runtime = await openRuntimeFolder();
   const aborted = new AbortController();
