@@ -1,6 +1,7 @@
 import { Client, Connection, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import type { z } from 'zod';
+import { CallRetries } from './client/call-retries';
 import { SearchAttributeProbe } from './client/search-attribute-probe';
 import { searchAttributesOf, startOptionsOf } from './client/start-options';
 import { throwAsTwinwriteError } from './client/temporal-errors';
@@ -95,13 +96,18 @@ export class Twinwrite {
       );
     }
     const { connectionOptions, namespace } = loadClientConnectConfig();
+    const retries = new CallRetries();
     const connection = await Connection.connect({
       ...connectionOptions,
+      interceptors: [retries.interceptor],
       connectTimeout: CONNECT_TIMEOUT_MILLIS,
     }).catch(throwAsTwinwriteError({}));
     const client = new Client({ connection, namespace: namespace ?? 'default' });
     const webUi = options.webUi ?? config.webUi ?? WebUi.guess(connectionOptions.address);
-    return new Twinwrite(client, taskQueue, webUi, () => connection.close());
+    return new Twinwrite(client, taskQueue, webUi, async () => {
+      await retries.drain();
+      await connection.close();
+    });
   }
 
   /**
@@ -179,7 +185,10 @@ export class Twinwrite {
     return new UpdateHandle<Result>(this.client, this.#webUi, name, token, runId);
   }
 
-  /** Closes the connection that `connect` opened; one that was given stays open. */
+  /**
+   * Closes the connection that `connect` opened; one that was given stays open. Calls in flight end
+   * as `Unavailable`, and their updates go on. While Temporal is away it may take some seconds.
+   */
   async close(): Promise<void> {
     await this.closeConnection();
   }

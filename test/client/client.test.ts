@@ -10,7 +10,9 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Client, Connection } from '@temporalio/client';
 import { Twinwrite } from '../../src/client';
 import { WebUi } from '../../src/client/web-ui';
+import { eventually } from '../support/eventually';
 import { projectionEntry } from '../support/ledger-definitions';
+import { startTcpProxy } from '../support/tcp-proxy';
 import { openWorld, type World } from '../support/world';
 
 const definition = projectionEntry();
@@ -98,17 +100,27 @@ describe('the client', () => {
   });
 
   test('without a Temporal server connect says where to look', async () => {
-    const port = await closedPort();
-    const before = process.env['TEMPORAL_ADDRESS'];
-    process.env['TEMPORAL_ADDRESS'] = `127.0.0.1:${port}`;
-    try {
-      const connect = Twinwrite.connect();
-      await expect(connect).rejects.toMatchObject({ code: 'Unavailable' });
-      await expect(connect).rejects.toThrow(/TEMPORAL_ADDRESS/);
-    } finally {
-      if (before === undefined) delete process.env['TEMPORAL_ADDRESS'];
-      else process.env['TEMPORAL_ADDRESS'] = before;
-    }
+    const connect = withTemporalAt(await closedPort(), () => Twinwrite.connect());
+    await expect(connect).rejects.toMatchObject({ code: 'Unavailable' });
+    await expect(connect).rejects.toThrow(/TEMPORAL_ADDRESS/);
+  });
+
+  test('closing while Temporal is away ends the calls in flight, and not the process', async () => {
+    const [host = '', port = ''] = world.addresses.temporalAddress.split(':');
+    const proxy = await startTcpProxy({ host, port: Number(port) });
+    const unexpected: unknown[] = [];
+    const onUncaught = (error: unknown) => unexpected.push(error);
+    process.on('uncaughtException', onUncaught);
+    const twinwrite = await withTemporalAt(proxy.port, () => Twinwrite.connect());
+    proxy.cut();
+    const call = twinwrite.execute(definition, entry());
+    const answer = expect(call).rejects.toMatchObject({ code: 'Unavailable' });
+    await eventually(() => proxy.refusals() > 0 || undefined, 'the call has failed once');
+    await twinwrite.close();
+    await answer;
+    process.off('uncaughtException', onUncaught);
+    await proxy.close();
+    expect(unexpected).toEqual([]);
   });
 
   test('a server that went away is Unavailable, with the token that makes a retry safe', async () => {
@@ -141,6 +153,17 @@ describe('the Web UI address', () => {
     expect(page).toBe('http://ui/namespaces/default/workflows/a%2Fb%20%25%3F%23%C3%A9/run/history');
   });
 });
+
+async function withTemporalAt<Result>(port: number, work: () => Promise<Result>): Promise<Result> {
+  const before = process.env['TEMPORAL_ADDRESS'];
+  process.env['TEMPORAL_ADDRESS'] = `127.0.0.1:${port}`;
+  try {
+    return await work();
+  } finally {
+    if (before === undefined) delete process.env['TEMPORAL_ADDRESS'];
+    else process.env['TEMPORAL_ADDRESS'] = before;
+  }
+}
 
 async function closedPort(): Promise<number> {
   return await new Promise((resolve) => {

@@ -12,9 +12,9 @@ import { Pool } from 'pg';
 import pino from 'pino';
 import { createWorker } from 'twinwrite/worker';
 import { eventually } from '../support/eventually';
+import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy';
 import { openWorld, type World } from '../support/world';
 import { slowLeg } from './fixtures/slow-leg';
-import { startTcpProxy, type TcpProxy } from './fixtures/tcp-proxy';
 
 const definition = slowLeg({ sleepSeconds: 0, legTimeoutMillis: 4_000 });
 const logger = pino({ level: 'silent' });

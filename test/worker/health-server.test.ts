@@ -6,11 +6,11 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Pool } from 'pg';
 import { eventually } from '../support/eventually';
+import { startTcpProxy } from '../support/tcp-proxy';
 import { openWorld, type World } from '../support/world';
 import { readPrometheusText } from './fixtures/prometheus-text';
 import { slowLeg } from './fixtures/slow-leg';
 import { startWorkerProcess } from './fixtures/start-worker-process';
-import { startTcpProxy } from './fixtures/tcp-proxy';
 
 const definition = slowLeg({ sleepSeconds: 0, legTimeoutMillis: 4_000 });
 
