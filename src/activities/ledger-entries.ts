@@ -1,6 +1,6 @@
 import type { MongoClient } from 'mongodb';
 import type { Pool } from 'pg';
-import { LEDGER_COLLECTION, type LedgerDocument } from './mongo/ledger';
+import { find } from './mongo/ledger';
 import { isDatabaseError } from './postgres/errors';
 
 /** What the view `twinwrite.updates` says of one update. */
@@ -54,10 +54,6 @@ export async function readMongoEntry(
   definition: string,
   token: string,
 ): Promise<MongoEntry | undefined> {
-  const ledger = mongo.db().collection<LedgerDocument>(LEDGER_COLLECTION);
-  const found = await ledger.findOne(
-    { _id: { $eq: `${definition}/${token}` } },
-    { readConcern: 'majority', readPreference: 'primary' },
-  );
-  return found === null ? undefined : { state: found.state, at: found.at.toISOString() };
+  const found = await find(mongo.db(), { definition, token });
+  return found === undefined ? undefined : { state: found.state, at: found.at.toISOString() };
 }

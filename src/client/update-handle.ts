@@ -2,8 +2,6 @@ import {
   ApplicationFailure,
   type Client,
   isGrpcCancelledError,
-  TerminatedFailure,
-  TimeoutFailure,
   WorkflowFailedError,
   WorkflowNotFoundError,
 } from '@temporalio/client';
@@ -98,9 +96,6 @@ export class UpdateHandle<Result = unknown> {
     if (cause instanceof ApplicationFailure && isCallerCode(cause.type)) {
       const fields = cause.details?.[0] as ErrorFields[typeof cause.type];
       return new TwinwriteError(cause.type, fields, { cause });
-    }
-    if (cause instanceof TerminatedFailure || cause instanceof TimeoutFailure) {
-      return new TwinwriteError('EndedWithoutOutcome', this.#identity(), { cause });
     }
     return new TwinwriteError('EndedWithoutOutcome', this.#identity(), { cause });
   }

@@ -1,5 +1,6 @@
 import { MongoError } from 'mongodb';
-import { isDatabaseError } from '../activities/postgres/errors';
+import { duplicateKeyOf } from '../activities/mongo/errors';
+import { isDatabaseError, placeOf } from '../activities/postgres/errors';
 import { isTwinwriteError } from '../domain/errors';
 
 /** What a log line tells of an error. */
@@ -64,14 +65,8 @@ function codeOf(error: Error): { code?: string } {
 }
 
 function constraintOf(error: Error): { constraint?: string } {
-  if (isDatabaseError(error)) {
-    const place = error.constraint ?? error.column ?? error.table;
-    return place === undefined ? {} : { constraint: place };
-  }
-  const pattern: unknown = error instanceof MongoError && 'keyPattern' in error && error.keyPattern;
-  return typeof pattern === 'object' && pattern !== null
-    ? { constraint: Object.keys(pattern).join(', ') }
-    : {};
+  const place = isDatabaseError(error) ? placeOf(error) : duplicateKeyOf(error)?.join(', ');
+  return place === undefined || place === '' ? {} : { constraint: place };
 }
 
 /** The stack without its first lines, which repeat the message. */

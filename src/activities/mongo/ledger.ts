@@ -45,11 +45,20 @@ export async function claim(db: Db, session: ClientSession, key: LedgerKey): Pro
  * not known.
  */
 export async function recall(db: Db, key: LedgerKey): Promise<LedgerDocument | undefined> {
+  const document = await find(db, key);
+  return document === undefined ? undefined : checked(key, document);
+}
+
+/** The same for whoever only looks, and has no input to compare. */
+export async function find(
+  db: Db,
+  key: Pick<LedgerKey, 'definition' | 'token'>,
+): Promise<LedgerDocument | undefined> {
   const document = await ledgerOf(db).findOne(
     { _id: { $eq: idOf(key) } },
     { readConcern: 'majority', readPreference: 'primary' },
   );
-  return document === null ? undefined : checked(key, document);
+  return document ?? undefined;
 }
 
 /**
@@ -94,7 +103,7 @@ function identity(key: LedgerKey): Pick<LedgerDocument, '_id' | 'fingerprint'> {
 }
 
 /** A definition's name has no slash, so two pairs never meet in one id. */
-function idOf({ definition, token }: LedgerKey): string {
+function idOf({ definition, token }: Pick<LedgerKey, 'definition' | 'token'>): string {
   return `${definition}/${token}`;
 }
 

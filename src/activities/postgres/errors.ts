@@ -63,10 +63,15 @@ export function isDatabaseError(error: unknown): error is Error & DatabaseErrorF
  * rows.
  */
 export function reasonOf(error: Error & DatabaseErrorFields): Reason {
-  const place = error.constraint ?? error.column ?? error.table;
+  const place = placeOf(error);
   return {
     code: 'RefusedByPostgres',
     message: `PostgreSQL refused the data (SQLSTATE ${error.code}${place === undefined ? '' : `, ${place}`})`,
     ...(place === undefined ? {} : { constraint: place }),
   };
+}
+
+/** What the server names as the place of an error: a constraint, a column or a table. */
+export function placeOf({ constraint, column, table }: DatabaseErrorFields): string | undefined {
+  return constraint ?? column ?? table;
 }
