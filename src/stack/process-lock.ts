@@ -17,6 +17,9 @@ export interface LockOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** So often is no race: the place itself cannot be made. */
+const MAX_VANISHED = 100;
+
 /**
  * Takes a lock between processes of this machine, and waits for it as long as its holder lives. A
  * holder that died is recognised by process id and start time, and its lock is taken over.
@@ -28,9 +31,13 @@ export interface LockOptions {
 export async function acquireLock(folder: string, options: LockOptions): Promise<ProcessLock> {
   const self = await ownIdentity();
   let waitedFor: number | undefined;
+  let vanished = 0;
   for (;;) {
     options.signal?.throwIfAborted();
-    await mkdir(folder, { recursive: true });
+    await mkdir(folder, { recursive: true }).catch((error: unknown) => {
+      // Its last holder removed the folder while `mkdir` looked at it: `create` finds out.
+      if (codeOf(error) !== 'ENOENT' || (vanished += 1) > MAX_VANISHED) throw error;
+    });
     const highest = await highestNumber(folder);
     const holder = highest === 0 ? undefined : await readHolder(join(folder, String(highest)));
     if (holder !== undefined && (await isAlive(holder))) {

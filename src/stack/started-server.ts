@@ -9,9 +9,13 @@ import { isDiskFull } from './source-failure';
 import type { StartContext } from './start-context';
 
 const POLL_MILLIS = 40;
-/** Long for a slow machine; after it, one more start is tried, then given up. */
+/** Long for a slow machine. */
 const READY_LIMIT_MILLIS = 30_000;
-const SLOW_ATTEMPTS = 2;
+/**
+ * One failed start says little: the machine may be slow, and whoever had the port for a moment (an
+ * outgoing connection, say) may be gone when we look.
+ */
+const FAILED_ATTEMPTS = 2;
 /** A stranger on the port, or a server that is just ending, may keep a client waiting for ever. */
 const PROBE_LIMIT_MILLIS = 5_000;
 /** Another program may take a port between our look and the server's; so often is no accident. */
@@ -40,7 +44,6 @@ export interface StartedServer {
 /** Starts a server and waits until it is ready. When this throws, the server no longer runs. */
 export async function startServer(context: StartContext, plan: ServerPlan): Promise<StartedServer> {
   let ports: number[] = [];
-  let slowAttempts = 0;
   for (let attempt = 1; attempt <= PORT_ATTEMPTS; attempt += 1) {
     context.signal.throwIfAborted();
     ports = await freePorts(plan.portCount);
@@ -50,11 +53,10 @@ export async function startServer(context: StartContext, plan: ServerPlan): Prom
       process.letGo();
       return { ports, process };
     }
-    if (!process.hasEnded()) slowAttempts += 1;
     await process.stop();
     context.signal.throwIfAborted();
-    const isSlow = slowAttempts > 0 && slowAttempts < SLOW_ATTEMPTS;
-    if (!isSlow && !(await anyTaken(ports))) throw await explain(context, plan, failure);
+    const isOver = attempt >= FAILED_ATTEMPTS && !(await anyTaken(ports));
+    if (isOver) throw await explain(context, plan, failure);
   }
   throw new StackError({ code: 'PortTaken', server: plan.server, port: ports[0] ?? 0 });
 }
