@@ -18,6 +18,6 @@ module.exports = {
     ],
   },
   testTimeout: 120_000,
-  // The tests mostly wait for servers and processes; two files at a time keep two cores busy.
-  maxWorkers: 2,
+  // The tests mostly wait for servers and processes; three files at a time keep two cores busy.
+  maxWorkers: 3,
 };

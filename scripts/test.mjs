@@ -71,6 +71,7 @@ function addressesOf({ postgres, mongo, temporal }) {
     mongoUri: mongo.uri,
     temporalAddress: temporal.address,
     temporalWebUrl: temporal.webUrl,
+    temporalProgram: temporal.program,
     // Only of servers that this run started: faults are injected into no others.
     processIds: {
       postgres: postgres.processId,

@@ -1,6 +1,12 @@
-import { Client, Connection, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import {
+  Client,
+  Connection,
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowNotFoundError,
+} from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import type { z } from 'zod';
+import { type Admission, admit } from './client/admission';
 import { CallRetries } from './client/call-retries';
 import { SearchAttributeProbe } from './client/search-attribute-probe';
 import { searchAttributesOf, startOptionsOf } from './client/start-options';
@@ -11,10 +17,8 @@ import { readClientConfig } from './config';
 import type { AnyCrossStoreUpdate, CrossStoreUpdate } from './domain/definition';
 import { isTwinwriteError, TwinwriteError } from './domain/errors';
 import { fingerprintOf } from './domain/fingerprint';
-import type { Json } from './domain/json';
 import type { Outcome } from './domain/outcome';
-import { parseInput } from './domain/parse-input';
-import { findTokenProblem, workflowIdOf } from './domain/token';
+import { workflowIdOf } from './domain/token';
 
 export interface ConnectOptions {
   /**
@@ -145,23 +149,43 @@ export class Twinwrite {
     input: InputOf<Schema>,
     options: SubmitOptions = {},
   ): Promise<UpdateHandle<Result>> {
-    const { parsed, token } = await this.#admit(definition, input, options);
+    const admission = await admit(definition, input, options.token);
+    const { token } = admission;
     const deadline = Date.now() + Math.min(options.timeoutMillis ?? Infinity, START_TIMEOUT_MILLIS);
     return await this.client
-      .withDeadline(deadline, () => this.#start<Result>(definition, input as Json, parsed, token))
+      .withDeadline(deadline, () => this.#startOrTakeUp<Result>(definition, admission))
       .catch(throwAsTwinwriteError({ definition: definition.name, token }));
+  }
+
+  async #startOrTakeUp<Result>(
+    definition: AnyCrossStoreUpdate,
+    admission: Admission,
+  ): Promise<UpdateHandle<Result>> {
+    const { input, token, refusal } = admission;
+    if (refusal === undefined) return await this.#start(definition, admission);
+    const known = await this.#find(definition, token);
+    if (known?.memo?.['fingerprint'] !== fingerprintOf(input)) throw refusal;
+    switch (known.status.name) {
+      case 'FAILED':
+        // A worker refused it too.
+        throw refusal;
+      case 'RUNNING':
+      case 'COMPLETED':
+        return this.handle<Result>(definition, token, known.runId);
+      default:
+        // It ended without an outcome: the worker asks the ledger before it judges.
+        return await this.#start(definition, admission);
+    }
   }
 
   async #start<Result>(
     definition: AnyCrossStoreUpdate,
-    input: Json,
-    parsed: unknown,
-    token: string,
+    { input, token, entities }: Admission,
   ): Promise<UpdateHandle<Result>> {
     const fingerprint = fingerprintOf(input);
     const searchAttributes = await this.#probe.areRegistered();
     const start = {
-      ...startOptionsOf({ definition, token, input, parsed, fingerprint, searchAttributes }),
+      ...startOptionsOf({ definition, token, input, entities, fingerprint, searchAttributes }),
       ...searchAttributesOf(definition, searchAttributes),
       taskQueue: this.taskQueue,
       workflowId: workflowIdOf(definition.name, token),
@@ -193,18 +217,6 @@ export class Twinwrite {
     await this.closeConnection();
   }
 
-  /** Checks input and token before anything is started. */
-  async #admit(definition: AnyCrossStoreUpdate, input: unknown, options: SubmitOptions) {
-    const parsed = await parseInput(definition, input, options.token);
-    const token: unknown = options.token ?? definition.token(parsed);
-    const problem = findTokenProblem(token);
-    if (problem === undefined) return { parsed, token: token as string };
-    throw new TwinwriteError('InvalidInput', {
-      definition: definition.name,
-      issues: [{ path: 'token', reason: problem }],
-    });
-  }
-
   /** Joins the run that has the token, if it was started with the same input. */
   async #attach<Result>(
     definition: AnyCrossStoreUpdate,
@@ -212,12 +224,22 @@ export class Twinwrite {
     fingerprint: string,
   ): Promise<UpdateHandle<Result>> {
     const identity = { definition: definition.name, token };
-    const workflow = this.client.workflow.getHandle(workflowIdOf(definition.name, token));
-    const description = await workflow.describe();
+    const description = await this.#describe(definition, token);
     if (description.memo?.['fingerprint'] !== fingerprint) {
       throw new TwinwriteError('TokenReused', identity);
     }
     return this.handle<Result>(definition, token, description.runId);
+  }
+
+  async #find(definition: AnyCrossStoreUpdate, token: string) {
+    return await this.#describe(definition, token).catch((error: unknown) => {
+      if (error instanceof WorkflowNotFoundError) return undefined;
+      throw error;
+    });
+  }
+
+  async #describe(definition: AnyCrossStoreUpdate, token: string) {
+    return await this.client.workflow.getHandle(workflowIdOf(definition.name, token)).describe();
   }
 }
 

@@ -1,10 +1,16 @@
 import type { AnyCrossStoreUpdate } from './domain/definition';
 import { TwinwriteError } from './domain/errors';
+import { findProjectionsProblem, type Projection } from './domain/projection';
 
 /** What `twinwrite.config.ts` says: the definitions that the commands and their worker know. */
 export interface TwinwriteConfig {
   /** Every definition of the application. */
   readonly updates: readonly AnyCrossStoreUpdate[];
+  /**
+   * The projections that they share. A worker looks at their collections' indexes when it starts,
+   * and `twinwrite adopt` finds them here; the updates run without.
+   */
+  readonly projections?: readonly Projection[];
   /**
    * Where the pool of workers listens. `--task-queue` and `TWINWRITE_TASK_QUEUE` go before it;
    * `twinwrite` unless given.
@@ -20,7 +26,12 @@ export interface TwinwriteConfig {
 export function defineConfig(config: TwinwriteConfig): TwinwriteConfig {
   const problem = findConfigProblem(config);
   if (problem !== undefined) throw new TwinwriteError('InvalidConfiguration', { problem });
-  return Object.freeze({ ...config, updates: Object.freeze([...config.updates]) });
+  const { updates, projections } = config;
+  return Object.freeze({
+    ...config,
+    updates: Object.freeze([...updates]),
+    ...(projections === undefined ? {} : { projections: Object.freeze([...projections]) }),
+  });
 }
 
 /** Says what is wrong with a configuration, which may come from plain JavaScript. */
@@ -28,7 +39,9 @@ export function findConfigProblem(config: unknown): string | undefined {
   if (typeof config !== 'object' || config === null) {
     return 'A configuration is one object: export default defineConfig({ updates: [placeOrder] }).';
   }
-  const { updates, taskQueue } = config as { updates?: unknown; taskQueue?: unknown };
+  const { updates, taskQueue, projections } = config as Partial<
+    Record<keyof TwinwriteConfig, unknown>
+  >;
   if (!Array.isArray(updates) || updates.length === 0) {
     return 'A configuration lists at least one definition: defineConfig({ updates: [placeOrder] }).';
   }
@@ -44,7 +57,7 @@ export function findConfigProblem(config: unknown): string | undefined {
   if (taskQueue !== undefined && (typeof taskQueue !== 'string' || taskQueue === '')) {
     return '`taskQueue` of the configuration is a string that is not empty, or left out.';
   }
-  return undefined;
+  return findProjectionsProblem(projections);
 }
 
 /** By its parts and not by its class: the application may have another copy of the package. */

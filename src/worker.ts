@@ -3,8 +3,10 @@ import type { MongoClient } from 'mongodb';
 import type { Pool } from 'pg';
 import type { Logger } from 'pino';
 import { createActivities } from './activities';
+import { watchCollections } from './activities/collection-owners';
 import { readClientConfig } from './config';
 import type { AnyCrossStoreUpdate } from './domain/definition';
+import type { Projection } from './domain/projection';
 import { assertDefinitions } from './worker/definitions';
 import { guardPool } from './worker/guard-stores';
 import { type Health, type HealthOptions, startHealthServer } from './worker/health-server';
@@ -18,11 +20,17 @@ import { assertStores } from './worker/stores';
 import { connectToTemporal } from './worker/temporal-connection';
 import { whyItEnded } from './worker/temporal-errors';
 import { capacityOf, drainOf } from './worker/tuning';
+import { Turns } from './worker/turns';
 import { workflowSource } from './worker/workflow-source';
 
 export interface WorkerOptions {
   /** Every definition whose updates this worker may be handed. */
   readonly updates: readonly AnyCrossStoreUpdate[];
+  /**
+   * The projections that they share: the worker refuses to start with a unique index that has
+   * tombstones in it, and says how to mend it.
+   */
+  readonly projections?: readonly Projection[];
   /** The application's own pool. Its size bounds how many legs run at once. */
   readonly postgres: Pool;
   /** The application's own client; its URI names the database. */
@@ -80,14 +88,17 @@ export interface TwinwriteWorker {
 export async function createWorker(options: WorkerOptions): Promise<TwinwriteWorker> {
   const { updates, postgres, mongo } = options;
   assertDefinitions(updates);
+  const owned = watchCollections(updates, options.projections);
   const logger = withSafeErrors(options.logger ?? createLogger());
   const opened = new Releases(logger);
   try {
     opened.add('the guard of the pool', guardPool(postgres, logger));
-    await assertStores(postgres, mongo);
+    await assertStores(postgres, mongo, options.projections);
     const temporal = await connectToTemporal(options.temporal);
     const { connection, namespace } = temporal;
     opened.add('the connection to Temporal', () => temporal.close());
+    const turns = new Turns(temporal, postgres, logger);
+    opened.add('the calls under way', () => turns.close());
     const metrics = new WorkerMetrics(postgres);
     const readiness = new Readiness({ postgres, mongo, temporal: connection });
     const findProblem = async () => {
@@ -104,10 +115,11 @@ export async function createWorker(options: WorkerOptions): Promise<TwinwriteWor
       namespace,
       taskQueue: options.taskQueue ?? readClientConfig().taskQueue,
       activities: createActivities({
-        updates,
+        updates: owned,
         postgres,
         mongo,
         observe: observeLegs(logger, metrics),
+        callTurns: turns.call,
       }),
       sinks: observeOutcomes(logger, metrics),
       ...(await workflowSource()),
@@ -117,14 +129,19 @@ export async function createWorker(options: WorkerOptions): Promise<TwinwriteWor
       }),
       ...drainOf(updates, options.shutdownGraceMillis),
     });
-    return memberOf(worker, health, opened);
+    return memberOf(worker, turns, health, opened);
   } catch (error) {
     await opened.release();
     throw error;
   }
 }
 
-function memberOf(worker: Worker, health: Health | undefined, opened: Releases): TwinwriteWorker {
+function memberOf(
+  worker: Worker,
+  turns: Turns,
+  health: Health | undefined,
+  opened: Releases,
+): TwinwriteWorker {
   let shallStop = false;
   // Temporal's worker throws when it is told to stop before it runs, or twice.
   const stop = () => {
@@ -139,6 +156,7 @@ function memberOf(worker: Worker, health: Health | undefined, opened: Releases):
     run: async () => {
       try {
         const running = worker.run();
+        turns.start();
         if (shallStop) stop();
         await running;
       } catch (error) {

@@ -1,4 +1,4 @@
 import { defineConfig } from 'twinwrite';
-import { importMovie } from './definition';
+import { importMovie, movies } from './definition';
 
-export default defineConfig({ updates: [importMovie] });
+export default defineConfig({ updates: [importMovie], projections: [movies] });

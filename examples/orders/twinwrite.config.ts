@@ -1,4 +1,4 @@
 import { defineConfig } from 'twinwrite';
-import { placeOrder } from './definition';
+import { orders, placeOrder } from './definition';
 
-export default defineConfig({ updates: [placeOrder] });
+export default defineConfig({ updates: [placeOrder], projections: [orders] });

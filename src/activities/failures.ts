@@ -1,54 +1,71 @@
 import { ApplicationFailure } from '@temporalio/activity';
 import { MongoServerError } from 'mongodb';
 import { type ErrorCode, isTwinwriteError } from '../domain/errors';
+import { isCallbackFault } from './callback-fault';
 import { verdictOf as mongoVerdictOf } from './mongo/errors';
 import { isDatabaseError, verdictOf as postgresVerdictOf } from './postgres/errors';
+import { RefusedError } from './refusal';
 
 /**
  * No retry changes these: the caller has to. They end the workflow as failed, so that the rightful
  * caller of the token may start it anew (F11).
  */
-const NON_RETRYABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['InvalidInput', 'TokenReused']);
+const CALLERS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['InvalidInput', 'TokenReused']);
+
+/** What only somebody's doing changes: nothing is gained by trying again soon. */
+const HOPELESS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['Parked', 'NotAdopted', 'MongoAhead']);
 
 /**
- * These wait for somebody: a deploy, an operator. They are retried slowly, and seen in the Web UI
- * as pending with their last failure.
+ * How often a fault that may be mended any moment is met before it is somebody's: a deploy under
+ * way, whose next attempt may meet the new build, or an undo that fails for a while.
  */
-const SLOW: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'InvalidDefinition',
-  'UnknownDefinition',
-  'TransactionMisused',
-  'NotAdopted',
-  'MongoAhead',
-  'Parked',
-]);
+const PATIENT_ATTEMPTS = 6;
 
-const SLOW_RETRY = '30 seconds';
+/**
+ * How many attempts a step has before the update is parked: the workflow waits, visibly, and tries
+ * again slowly or when it is told to. A store that is away is waited out by Temporal's own retries,
+ * without a bound: whatever is not known to need somebody may pass.
+ */
+function patienceOf(error: unknown): number {
+  if (isTwinwriteError(error)) return HOPELESS.has(error.code) ? 1 : PATIENT_ATTEMPTS;
+  const verdicts = [postgresVerdictOf(error), mongoVerdictOf(error)];
+  const needsSomebody =
+    verdicts.some((verdict) => verdict !== 'transient') ||
+    error instanceof RefusedError ||
+    isCallbackFault(error);
+  return needsSomebody ? PATIENT_ATTEMPTS : Infinity;
+}
+
+/** Whether the attempt is the last one before the update is parked. */
+export function isToPark(error: unknown, attempt: number): boolean {
+  return !isCallers(error) && attempt >= patienceOf(error);
+}
+
+function isCallers(error: unknown): boolean {
+  return isTwinwriteError(error) && CALLERS.has(error.code);
+}
 
 /**
  * The one place where an error becomes a failure that Temporal stores: its type is our code or the
  * store's, its message is one that we wrote. A driver's own text stays in the worker's log, since
  * it may quote rows.
+ *
+ * One that is not retryable reaches the workflow: it fails for what the caller has to mend, and is
+ * parked by everything else.
  */
-export function toApplicationFailure(error: unknown): ApplicationFailure {
+export function toApplicationFailure(error: unknown, attempt: number): ApplicationFailure {
+  const nonRetryable = isCallers(error) || isToPark(error, attempt);
   if (isTwinwriteError(error)) {
-    return ApplicationFailure.create({
-      type: error.code,
-      message: error.message,
-      nonRetryable: NON_RETRYABLE.has(error.code),
-      details: [error.fields],
-      ...(SLOW.has(error.code) ? { nextRetryDelay: SLOW_RETRY } : {}),
-    });
+    const { code: type, message, fields } = error;
+    return ApplicationFailure.create({ type, message, nonRetryable, details: [fields] });
   }
   const stored = describeStoreError(error);
-  const isDeployment = [postgresVerdictOf(error), mongoVerdictOf(error)].includes('deployment');
   // What a callback throws never ends the workflow, whatever it says of itself: the ledger may know
   // the token already.
-  const delay = { nonRetryable: false, ...(isDeployment ? { nextRetryDelay: SLOW_RETRY } : {}) };
-  if (stored !== undefined) return ApplicationFailure.create({ ...stored, ...delay });
+  if (stored !== undefined) return ApplicationFailure.create({ ...stored, nonRetryable });
   // A bug in a definition, or a connection that broke: neither quotes a row, and the stack shows
   // where.
-  return ApplicationFailure.fromError(error, delay);
+  return ApplicationFailure.fromError(error, { nonRetryable });
 }
 
 /** The code and what it means; nothing of what the store said. */

@@ -1,4 +1,3 @@
-import { BSON } from 'mongodb';
 import type { Pool, PoolClient } from 'pg';
 import { TwinwriteError } from '../domain/errors';
 import type { DocumentReference, Image, Projection } from '../domain/projection';
@@ -6,6 +5,7 @@ import { entityKeyOf } from '../domain/projection';
 import { lendClient } from './postgres/callback-client';
 import { inTransaction } from './postgres/transaction';
 import { RefusedError } from './refusal';
+import { findStorageProblem } from './storable-image';
 
 /** The image of one document, or none: then the document is gone, and becomes a tombstone. */
 export interface DocumentImage {
@@ -16,10 +16,9 @@ export interface DocumentImage {
 export interface VersionedImage extends DocumentImage {
   /** As a string: a version does not fit a double beyond epoch 8,191. */
   readonly version: string;
+  /** The ticket of the unsettled update whose work the image shows, if one holds the document. */
+  readonly holder: string | null;
 }
-
-/** 16 MiB is MongoDB's limit; the rest is for what Twinwrite adds. */
-const MAX_IMAGE_BYTES = 16 * 1024 * 1024 - 16 * 1024;
 
 /**
  * Reads the images inside a transaction, one call for each projection, and makes sure that MongoDB
@@ -46,25 +45,70 @@ export async function readImages(
 /**
  * Reads the newest committed images together with their versions. One snapshot shows both, because
  * a version is assigned in the transaction that changed the rows (clause 7).
+ *
+ * @throws TwinwriteError `MongoAhead`
  */
 export async function readVersionedImages(
   pool: Pool,
   timeoutMillis: number,
   references: readonly DocumentReference[],
 ): Promise<VersionedImage[]> {
-  return await inTransaction(pool, { timeoutMillis, mode: 'snapshot' }, async (client) => {
-    const versions = await client.query<{ key: string; version: string }>(
-      /*sql*/ `select key, version::text from twinwrite.entity where key = any($1)`,
-      [references.map(entityKeyOf)],
-    );
-    const versionOf = new Map(versions.rows.map(({ key, version }) => [key, version]));
-    const images = await readImages(client, references);
-    return images.map(({ reference, image }) => {
-      const version = versionOf.get(entityKeyOf(reference));
-      if (version === undefined) throw new Error(`${entityKeyOf(reference)} has no version`);
-      return { reference, image, version };
-    });
-  });
+  return await inTransaction(
+    pool,
+    { timeoutMillis, mode: 'snapshot' },
+    async (client) => await readVersionedImagesIn(client, references),
+  );
+}
+
+/** The same in a transaction of the caller's, which has one snapshot or holds their row locks. */
+export async function readVersionedImagesIn(
+  client: PoolClient,
+  references: readonly DocumentReference[],
+): Promise<VersionedImage[]> {
+  const versions = await queryVersions(client, references);
+  const images = await readImages(client, references);
+  return images.map((image) => ({ ...image, ...versionIn(versions, image.reference) }));
+}
+
+/**
+ * The version that Postgres has of a document now.
+ *
+ * @throws TwinwriteError `MongoAhead`
+ */
+export async function readVersion(
+  pool: Pool,
+  timeoutMillis: number,
+  reference: DocumentReference,
+): Promise<string> {
+  const options = { timeoutMillis, mode: 'snapshot' } as const;
+  const { version } = await inTransaction(pool, options, async (client) =>
+    versionIn(await queryVersions(client, [reference]), reference),
+  );
+  return version;
+}
+
+type Version = Pick<VersionedImage, 'version' | 'holder'>;
+
+async function queryVersions(
+  client: PoolClient,
+  references: readonly DocumentReference[],
+): Promise<Map<string, Version>> {
+  const { rows } = await client.query<Version & { key: string }>(
+    /*sql*/ `select key, version::text, holder::text from twinwrite.entity where key = any($1)`,
+    [references.map(entityKeyOf)],
+  );
+  return new Map(rows.map(({ key, version, holder }) => [key, { version, holder }]));
+}
+
+/**
+ * Whoever asks has met the document in a ledger or in MongoDB, where it has a version that Postgres
+ * once assigned. A Postgres without one went back in time.
+ */
+function versionIn(versions: ReadonlyMap<string, Version>, reference: DocumentReference): Version {
+  const version = versions.get(entityKeyOf(reference));
+  if (version !== undefined) return version;
+  const { projection, id } = reference;
+  throw new TwinwriteError('MongoAhead', { collection: projection.collection, id });
 }
 
 async function readProjection(
@@ -76,6 +120,7 @@ async function readProjection(
     projection.image({ postgres, ids }),
   );
   const found = new Map<string, Image>();
+  if (!Array.isArray(images)) throw misused(projection, 'returned no list of images');
   for (const image of images) {
     assertImage(projection, image, ids);
     found.set(image._id, image);
@@ -85,16 +130,13 @@ async function readProjection(
 
 function assertImage(projection: Projection, image: Image, ids: readonly string[]): void {
   const problem = findImageProblem(projection, image, ids);
-  if (problem !== undefined) {
-    throw new TwinwriteError('TransactionMisused', { definition: projection.collection, problem });
-  }
-  let bytes: number;
-  try {
-    bytes = BSON.calculateObjectSize(image, { ignoreUndefined: true });
-  } catch (error) {
-    throw refusedImage(projection, error instanceof Error ? error.message : 'it is not BSON');
-  }
-  if (bytes > MAX_IMAGE_BYTES) throw refusedImage(projection, `it has ${bytes} bytes`);
+  if (problem !== undefined) throw misused(projection, problem);
+  const storageProblem = findStorageProblem(image);
+  if (storageProblem !== undefined) throw refusedImage(projection, storageProblem);
+}
+
+function misused({ collection }: Projection, problem: string): TwinwriteError {
+  return new TwinwriteError('TransactionMisused', { definition: collection, problem });
 }
 
 function findImageProblem(

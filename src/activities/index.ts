@@ -5,7 +5,8 @@ import type { AnyCrossStoreUpdate } from '../domain/definition';
 import { TwinwriteError } from '../domain/errors';
 import { workflowIdOf } from '../domain/token';
 import type { CrossStoreUpdateRequest, Steps } from '../domain/update-request';
-import { toApplicationFailure } from './failures';
+import { isToPark, toApplicationFailure } from './failures';
+import { InFlight } from './in-flight';
 import * as mongoLeg from './mongo/leg';
 import * as postgresLeg from './postgres/leg';
 import { UpdateInHand } from './update-in-hand';
@@ -15,6 +16,11 @@ export interface ActivityDependencies {
   readonly postgres: Pool;
   readonly mongo: MongoClient;
   readonly observe: LegObserver;
+  /**
+   * Tells these workflows, by a signal, that their turn may have come. It never fails, and returns
+   * at once.
+   */
+  readonly callTurns: (workflows: readonly string[]) => void;
 }
 
 /** Is told of every attempt of a step: for logs and metrics. */
@@ -28,7 +34,7 @@ interface LegObservation {
   readonly leg: keyof Steps;
   readonly attempt: number;
   readonly durationMillis: number;
-  /** What the step answered, or `failed`. */
+  /** What the step answered, or `failed`, or `parked` when it failed once too often. */
   readonly answer: string;
   readonly error?: unknown;
 }
@@ -38,19 +44,37 @@ interface LegObservation {
  * the request with it, and turns every error into a failure with a type at this one boundary.
  */
 export function createActivities(dependencies: ActivityDependencies): Steps {
-  const { postgres, mongo } = dependencies;
-  const store: mongoLeg.MongoStore = { client: mongo, db: mongo.db() };
-  const step = stepRunner(dependencies);
+  const postgres: postgresLeg.PostgresStore = {
+    pool: dependencies.postgres,
+    callTurns: dependencies.callTurns,
+  };
+  const mongo: mongoLeg.MongoStore = { client: dependencies.mongo, db: dependencies.mongo.db() };
+  const inFlight = new InFlight();
+  const step = stepRunner(dependencies, postgres);
   return {
-    applyPostgres: step('applyPostgres', (update) => postgresLeg.applyPostgres(postgres, update)),
-    applyMongo: step('applyMongo', async (update, claim) => {
-      const answer = await mongoLeg.applyMongo(store, postgres, update, claim);
-      return answer.at === 'applied' ? await postgresLeg.settle(postgres, update, claim) : answer;
+    applyPostgres: step('applyPostgres', async (update) => {
+      const answer = await inFlight.share(`postgres ${update.identity}`, update.timeoutMillis, () =>
+        postgresLeg.applyPostgres(postgres, update),
+      );
+      update.assertOwnTurn(answer);
+      return answer;
     }),
+    applyMongo: step('applyMongo', (update, claim) =>
+      inFlight.share(
+        `mongo ${claim.undone === true} ${update.identity}`,
+        update.timeoutMillis,
+        async () => {
+          const answer = await mongoLeg.applyMongo(mongo, postgres.pool, update, claim);
+          return answer.at === 'applied'
+            ? await postgresLeg.settle(postgres, update, claim)
+            : answer;
+        },
+      ),
+    ),
     fencePostgres: step('fencePostgres', (update, reason) =>
       postgresLeg.fencePostgres(postgres, update, reason),
     ),
-    fenceMongo: step('fenceMongo', (update, claim) => mongoLeg.fenceMongo(store, update, claim)),
+    fenceMongo: step('fenceMongo', (update, claim) => mongoLeg.fenceMongo(mongo, update, claim)),
     undoPostgres: step('undoPostgres', (update) => postgresLeg.undoPostgres(postgres, update)),
     resumeForward: step('resumeForward', (update) => postgresLeg.resumeForward(postgres, update)),
   };
@@ -61,7 +85,10 @@ type Step<Rest extends unknown[], Answer> = (
   ...rest: Rest
 ) => Promise<Answer>;
 
-function stepRunner({ updates, observe }: ActivityDependencies) {
+function stepRunner(
+  { updates, observe }: ActivityDependencies,
+  postgres: postgresLeg.PostgresStore,
+) {
   const definitions = new Map(updates.map((definition) => [definition.name, definition]));
   return <Name extends keyof Steps>(
     leg: Name,
@@ -84,8 +111,12 @@ function stepRunner({ updates, observe }: ActivityDependencies) {
         report(answer.at);
         return answer;
       } catch (error) {
-        report('failed', error);
-        throw toApplicationFailure(error);
+        const failure = toApplicationFailure(error, attempt);
+        const parks = isToPark(error, attempt);
+        report(parks ? 'parked' : 'failed', error);
+        if (parks)
+          await postgresLeg.notePark(postgres, { definition, token }, `${leg}: ${failure.message}`);
+        throw failure;
       }
     };
     return activity as unknown as Steps[Name];
@@ -100,5 +131,7 @@ function updateInHand(
   if (definition === undefined) {
     throw new TwinwriteError('UnknownDefinition', { definition: request.definition });
   }
-  return new UpdateInHand(definition, request, workflowIdOf(definition.name, request.token));
+  const { workflowExecution, startToCloseTimeoutMs } = activityInfo();
+  const workflow = workflowExecution?.workflowId ?? workflowIdOf(definition.name, request.token);
+  return new UpdateInHand(definition, request, workflow, startToCloseTimeoutMs);
 }

@@ -16,6 +16,8 @@ export interface PostgresEntry {
   readonly documents: readonly string[] | null;
   readonly result: string | null;
   readonly reason: string | null;
+  /** Which step needs somebody, and why; null while it runs by itself. */
+  readonly parked: string | null;
 }
 
 /**
@@ -36,7 +38,7 @@ export async function readPostgresEntry(
 ): Promise<PostgresEntry | undefined> {
   try {
     const { rows } = await postgres.query<Omit<PostgresEntry, 'at'> & { at: Date }>(
-      /*sql*/ `select state, postgres_leg as "postgresLeg", mongo_leg as "mongoLeg", at, workflow, form::text, entities, documents, result, reason
+      /*sql*/ `select state, postgres_leg as "postgresLeg", mongo_leg as "mongoLeg", at, workflow, form::text, entities, documents, result, reason, parked
         from twinwrite.updates where definition = $1 and token = $2`,
       [definition, token],
     );

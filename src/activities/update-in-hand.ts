@@ -1,68 +1,102 @@
 import type { AnyCrossStoreUpdate } from '../domain/definition';
 import { isTwinwriteError, TwinwriteError } from '../domain/errors';
 import { fingerprintOf } from '../domain/fingerprint';
-import { parseInput } from '../domain/parse-input';
+import { inputInFlight } from '../domain/input-in-flight';
+import { invalidInput, parseInput, plainInput } from '../domain/parse-input';
 import { type DocumentReference, entityKeyOf } from '../domain/projection';
 import { findTokenProblem } from '../domain/token';
-import type { CrossStoreUpdateRequest } from '../domain/update-request';
+import { keysOf, referencesOf } from '../domain/update-keys';
+import type { CrossStoreUpdateRequest, LedgerAnswer } from '../domain/update-request';
+import { runCallback } from './callback-fault';
 import type { LedgerKey } from './ledger-key';
 import type { ClaimedPlan } from './postgres/ledger';
-
-const MAX_KEYS = 200;
-const MAX_KEY_CHARACTERS = 600;
 
 /**
  * One request, met by the definition that this worker has for it. What comes from the wire is
  * checked here again: whoever may start workflows may start ours with anything (clause 2).
+ *
+ * The schema judges before the claim, and only then. Afterwards it says what the callbacks get, and
+ * where it refuses to, a deploy has changed it under an update in flight: that is a definition to
+ * be mended, and no input.
  */
 export class UpdateInHand {
   readonly key: LedgerKey;
   readonly timeoutMillis: number;
   #parsed: Promise<unknown> | undefined;
+  #input: Promise<unknown> | undefined;
 
   constructor(
     readonly definition: AnyCrossStoreUpdate,
     private readonly request: CrossStoreUpdateRequest,
-    private readonly workflow: string,
+    readonly workflow: string,
+    attemptTimeoutMillis: number = definition.legTimeoutMillis,
   ) {
     const { token, input } = request;
     const problem = findTokenProblem(token);
     if (problem !== undefined) {
-      const issues = [{ path: 'token', reason: problem }];
-      throw new TwinwriteError('InvalidInput', { definition: definition.name, issues });
+      throw invalidInput(definition.name, [{ path: 'token', reason: problem }]);
     }
     this.key = { definition: definition.name, token, fingerprint: fingerprintOf(input ?? null) };
-    this.timeoutMillis = definition.legTimeoutMillis;
+    // The attempt's time is the one that its workflow was started with: a deploy may have given the
+    // definition more, and the stores must end before Temporal gives up (clause 8).
+    this.timeoutMillis = Math.min(definition.legTimeoutMillis, attemptTimeoutMillis);
   }
 
-  /** The input as the schema makes it: parsed once an attempt. */
-  input(): Promise<unknown> {
-    this.#parsed ??= parseInput(this.definition, this.request.input, this.request.token);
-    return this.#parsed;
-  }
-
+  /**
+   * Why the update cannot be claimed, or nothing when it can: its input is refused, or the
+   * definition of this build has a bug. A token that the ledger knows is answered whatever this
+   * says.
+   */
   async findInvalidInput(): Promise<Error | undefined> {
     try {
-      await this.input();
+      await this.plan();
       return undefined;
     } catch (error) {
-      if (isTwinwriteError(error, 'InvalidInput')) return error;
+      if (error instanceof Error) return error;
       throw error;
     }
   }
 
+  /**
+   * The claim recorded an undo and this build has none: an older build, or a mistake. It waits for
+   * the right one.
+   */
+  withoutUndo(): TwinwriteError {
+    return this.#mismatch(
+      'it was claimed with an undo, and this build has none; deploy one that has it.',
+    );
+  }
+
+  /** The same for all duplicates of one update, and for none with another input. */
+  get identity(): string {
+    const { definition, token, fingerprint } = this.key;
+    return `${definition}/${token} ${fingerprint}`;
+  }
+
+  /**
+   * Only the workflow that joined the queue is called when the turn comes. Another driver of the
+   * same token tries again, with Temporal's backoff.
+   */
+  assertOwnTurn(answer: LedgerAnswer): void {
+    if (answer.at !== 'waiting' || answer.workflow === this.workflow) return;
+    throw new Error(`it waits for its turn in the workflow ${answer.workflow}`);
+  }
+
   /** What the claim records. */
   async plan(): Promise<ClaimedPlan> {
-    const { definition, workflow } = this;
-    const references = await this.#references();
-    return {
-      workflow,
-      form: definition.form,
-      undoable: definition.undoable,
-      entities: this.#keys('entities', definition.entities?.(await this.input()) ?? []),
-      documents: this.#keys('documents', references.map(entityKeyOf)),
-      input: this.request.input,
-    };
+    const { definition, workflow, request } = this;
+    const keys = await this.#ask(async () => keysOf(definition, await this.#admitted()));
+    const { form, undoable } = definition;
+    return { workflow, form, undoable, ...keys, input: request.input };
+  }
+
+  /** What the callbacks get: the input as the schema makes it, once it was let in. */
+  input(): Promise<unknown> {
+    this.#input ??= this.#admitted().catch((error: unknown) => {
+      if (!isTwinwriteError(error, 'InvalidInput')) throw error;
+      return this.#ask(() => inputInFlight(this.definition, this.request.input));
+    });
+    return this.#input;
   }
 
   /** The projected documents behind recorded keys. */
@@ -71,26 +105,40 @@ export class UpdateInHand {
     return keys.map((key) => {
       const reference = references.find((candidate) => entityKeyOf(candidate) === key);
       if (reference !== undefined) return reference;
-      throw new TwinwriteError('InvalidDefinition', {
-        definition: this.definition.name,
-        problem: `it was claimed with the document ${key}, which this build does not project; deploy one that does.`,
-      });
-    });
-  }
-
-  /** One order for everybody, so that two updates never wait for each other's entities (F44). */
-  #keys(what: string, keys: readonly string[]): string[] {
-    const unique = [...new Set(keys)].sort();
-    const isGood = (key: unknown) =>
-      typeof key === 'string' && key !== '' && key.length <= MAX_KEY_CHARACTERS;
-    if (unique.length <= MAX_KEYS && unique.every(isGood)) return unique;
-    throw new TwinwriteError('InvalidDefinition', {
-      definition: this.definition.name,
-      problem: `its ${what} are at most ${MAX_KEYS} strings of 1 to ${MAX_KEY_CHARACTERS} characters.`,
+      throw this.#mismatch(
+        `it was claimed with the document ${key}, which this build does not project; deploy one that does.`,
+      );
     });
   }
 
   async #references(): Promise<readonly DocumentReference[]> {
-    return this.definition.mongo.project?.(await this.input()) ?? [];
+    const input = await this.input();
+    try {
+      return await this.#ask(async () => referencesOf(this.definition, input));
+    } catch (error) {
+      if (!isTwinwriteError(error, 'InvalidInput')) throw error;
+      throw this.#mismatch('it projects a document that cannot be one, for an update in flight.');
+    }
+  }
+
+  /** The judgement before the claim, made once an attempt. */
+  #admitted(): Promise<unknown> {
+    this.#parsed ??= this.#judge();
+    return this.#parsed;
+  }
+
+  async #judge(): Promise<unknown> {
+    const { token, input } = this.request;
+    const plain = plainInput(this.definition, input, token);
+    return await this.#ask(() => parseInput(this.definition, plain, token));
+  }
+
+  /** Asks a callback of the definition that gets nothing but the input: what it throws is a bug. */
+  async #ask<Answer>(callback: () => Promise<Answer>): Promise<Answer> {
+    return await runCallback(callback, isTwinwriteError);
+  }
+
+  #mismatch(problem: string): TwinwriteError {
+    return new TwinwriteError('InvalidDefinition', { definition: this.definition.name, problem });
   }
 }

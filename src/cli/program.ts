@@ -1,7 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { adoptCommand } from './commands/adopt';
+import { collectCommand } from './commands/collect';
 import { migrateCommand } from './commands/migrate';
+import { retryCommand } from './commands/retry';
 import { showCommand } from './commands/show';
 import { stackCommand } from './commands/stack';
 import { submitCommand } from './commands/submit';
@@ -22,7 +25,10 @@ export function createProgram(): Command {
     .addCommand(migrateCommand())
     .addCommand(workerCommand())
     .addCommand(submitCommand())
-    .addCommand(showCommand());
+    .addCommand(showCommand())
+    .addCommand(retryCommand())
+    .addCommand(adoptCommand())
+    .addCommand(collectCommand());
   return eachCommand(program, (command) => {
     // What went wrong is told at one place, in our words and with our exit codes.
     command.exitOverride().configureOutput({ outputError: () => undefined });

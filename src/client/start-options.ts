@@ -9,7 +9,8 @@ interface Submission {
   readonly definition: AnyCrossStoreUpdate;
   readonly token: string;
   readonly input: Json;
-  readonly parsed: unknown;
+  /** For display: the claim asks the definition again. */
+  readonly entities: readonly string[];
   readonly fingerprint: string;
   readonly searchAttributes: boolean;
 }
@@ -28,8 +29,7 @@ const WORKFLOW_TASK_TIMEOUT = '3 seconds';
 
 /** How an update's workflow is started: what travels, and what the Web UI shows of it. */
 export function startOptionsOf(submission: Submission) {
-  const { definition, token, input, parsed, fingerprint, searchAttributes } = submission;
-  const entities = definition.entities?.(parsed) ?? [];
+  const { definition, token, input, entities, fingerprint, searchAttributes } = submission;
   const request: CrossStoreUpdateRequest = {
     definition: definition.name,
     token,

@@ -6,6 +6,7 @@ import {
   MAX_LEG_TIMEOUT_MILLIS,
   MIN_LEG_TIMEOUT_MILLIS,
 } from './bounds';
+import { isDefinitionName } from './definition-name';
 import { TwinwriteError } from './errors';
 import type { Json } from './json';
 import type { DocumentReference } from './projection';
@@ -92,7 +93,7 @@ export interface TransactionLeg<Input, Result> {
 export interface CrossStoreUpdateOptions<Schema extends z.ZodType, Result> {
   /**
    * Names the kind in workflow ids, ledgers, logs and metrics. Letters, digits, `_`, `-` and `.`,
-   * at most 100; never changed once in use.
+   * at most 50; never changed once in use.
    */
   readonly name: string;
   /**
@@ -197,15 +198,13 @@ function nameOf(options: unknown): string {
   return typeof name === 'string' ? name : 'unnamed';
 }
 
-const NAME = /^[A-Za-z][A-Za-z0-9_.-]{0,99}$/;
-
 type AnyOptions = CrossStoreUpdateOptions<z.ZodType, unknown>;
 
 function findProblem(options: AnyOptions): string | undefined {
   if (typeof options !== 'object' || options === null) return 'pass one object with its parts.';
   const { name, input, token, entities, postgres, mongo, legTimeoutMillis } = options;
-  if (typeof name !== 'string' || !NAME.test(name)) {
-    return 'its name begins with a letter and has at most 100 letters, digits, "_", "-" and ".".';
+  if (!isDefinitionName(name)) {
+    return 'its name begins with a letter and has at most 50 letters, digits, "_", "-" and ".".';
   }
   if (typeof (input as { safeParseAsync?: unknown } | undefined)?.safeParseAsync !== 'function') {
     return '`input` is a zod 4 schema; import { z } from "zod" and describe the input with it.';

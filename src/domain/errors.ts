@@ -77,7 +77,7 @@ const MESSAGES: { readonly [Code in ErrorCode]: (fields: ErrorFields[Code]) => s
   TransactionMisused: ({ definition, problem }) =>
     `A callback of ${definition} ${problem}. Twinwrite rolled back what it could; mend the callback and deploy, the update waits meanwhile.`,
   NotAdopted: ({ collection, id }) =>
-    `${collection}/${id} exists in MongoDB and was not written by Twinwrite. It is left as it is; adopt it or remove it, the update waits meanwhile.`,
+    `${collection}/${id} exists in MongoDB and was not written by Twinwrite. It is left as it is; run "twinwrite adopt ${collection}", or remove it. The update waits meanwhile.`,
   MongoAhead: ({ collection, id }) =>
     `${collection}/${id} is at a later version in MongoDB than in PostgreSQL. PostgreSQL was restored to the past, or promoted with data lost; nothing is overwritten.`,
   Parked: ({ definition, token, reason }) =>

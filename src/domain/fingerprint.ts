@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { canonicalize } from 'json-canonicalize';
+import { canonicalize } from './canonical-json';
 import type { Json } from './json';
 
 /**
@@ -8,8 +8,5 @@ import type { Json } from './json';
  * retry into a reused token. The prefix is the version of this very computation.
  */
 export function fingerprintOf(input: Json): string {
-  // What travels decides: an optional field that is undefined, and one that is absent, are one
-  // input.
-  const travelled: unknown = JSON.parse(JSON.stringify(input));
-  return `1:${createHash('sha256').update(canonicalize(travelled)).digest('base64url')}`;
+  return `1:${createHash('sha256').update(canonicalize(input)).digest('base64url')}`;
 }

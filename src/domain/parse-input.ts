@@ -1,40 +1,53 @@
 import type { AnyCrossStoreUpdate } from './definition';
 import { TwinwriteError } from './errors';
-import { findJsonIssues, type JsonIssue } from './json';
+import { inspectJson, issueAt, type Json, type JsonIssue } from './json';
 
 /**
- * Lets an input in, or says why not: first what the stores and JSON can carry, then the
- * definition's schema. The client asks before it starts anything, and the worker again before it
- * claims anything (clause 2).
+ * Lets an input in, or says why not, in two steps: first what the stores and JSON can carry, then
+ * what the definition's schema makes of it. The client takes both before it starts anything, and
+ * the worker again before it claims anything (clause 2).
+ *
+ * The first step answers the copy that travels, which is also what the schema gets, so that the
+ * client judges what the worker will judge.
+ *
+ * @throws TwinwriteError `InvalidInput`
+ */
+export function plainInput(definition: AnyCrossStoreUpdate, input: unknown, token?: string): Json {
+  const { json, issues } = inspectJson(input);
+  if (issues.length > 0) throw invalidInput(definition.name, issues, token);
+  return json;
+}
+
+/**
+ * The second step. Whatever else the schema throws is a bug in it, and no judgement on the input.
  *
  * @throws TwinwriteError `InvalidInput`
  */
 export async function parseInput(
   definition: AnyCrossStoreUpdate,
-  input: unknown,
+  input: Json,
   token?: string,
 ): Promise<unknown> {
-  const jsonIssues = findJsonIssues(input);
-  if (jsonIssues.length > 0) throw invalidInput(definition, jsonIssues, token);
   const parsed = await definition.input.safeParseAsync(input);
   if (parsed.success) return parsed.data;
   const issues = parsed.error.issues.map(
-    ({ path, message }: { path: readonly PropertyKey[]; message: string }) => ({
-      path: pathText(path),
-      reason: message,
-    }),
+    ({ path, message }: { path: readonly PropertyKey[]; message: string }) =>
+      issueAt(pathText(path), message),
   );
-  throw invalidInput(definition, issues, token);
+  throw invalidInput(definition.name, issues, token);
 }
 
-function invalidInput(
-  { name }: AnyCrossStoreUpdate,
+/** Enough to mend the input by: all of them may be more than an error can carry. */
+const MAX_TOLD = 10;
+
+export function invalidInput(
+  definition: string,
   issues: readonly JsonIssue[],
-  token: string | undefined,
-): TwinwriteError {
+  token?: string,
+): TwinwriteError<'InvalidInput'> {
   return new TwinwriteError('InvalidInput', {
-    definition: name,
-    issues,
+    definition,
+    issues: issues.slice(0, MAX_TOLD),
     ...(token === undefined ? {} : { token }),
   });
 }

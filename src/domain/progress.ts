@@ -12,6 +12,8 @@ export interface Progress {
   /** The steps that have answered, in order, with their answers. */
   readonly done: readonly { readonly leg: keyof Steps; readonly answer: string }[];
   readonly outcome?: Outcome<Json>;
+  /** Why it needs somebody, while it does: the step that runs keeps failing. */
+  readonly parked?: string;
 }
 
 /** What each step is called in the Web UI. */
@@ -26,7 +28,11 @@ const LEG_TITLES: { readonly [Leg in keyof Steps]: string } = {
 
 /** What each step's answer means to somebody who has not read the protocol. */
 const MEANINGS: { readonly [Leg in keyof Steps]: Readonly<Record<string, string>> } = {
-  applyPostgres: { forward: 'applied', undoing: 'a compensation is under way' },
+  applyPostgres: {
+    forward: 'applied',
+    undoing: 'a compensation is under way',
+    waiting: 'another update holds one of its entities; it waits for its turn',
+  },
   applyMongo: {
     forward: 'it goes forward',
     undoing: 'a compensation is under way',

@@ -38,7 +38,20 @@ export interface ProjectionOptions {
 export interface Projection extends ProjectionOptions {
   /** Names one document of the collection. */
   document(id: string): DocumentReference;
+  /**
+   * What every `find` of the application has in its filter: `find({ ...orders.live, sku })`. A
+   * document that is gone from Postgres stays in the collection as a tombstone, so that no late
+   * write brings it back, and this leaves it out.
+   *
+   * A unique index leaves tombstones out in the same way, or the second one meets the first:
+   * `createIndex({ email: 1 }, { unique: true, partialFilterExpression: customers.live })`. A
+   * worker that is told of its projections looks for indexes that do not.
+   */
+  readonly live: LiveFilter;
 }
+
+/** The filter of the documents that are there: readers and indexes share it. */
+type LiveFilter = { readonly '_tw.live': true };
 
 /** The key of a document among the entities, and with it the row that its version lives in. */
 export function entityKeyOf({ projection, id }: DocumentReference): string {
@@ -59,17 +72,25 @@ export function defineProjection(options: ProjectionOptions): Projection {
   }
   const projection: Projection = Object.freeze({
     ...options,
+    live: Object.freeze({ '_tw.live': true } as const),
     document: (id: string): DocumentReference => {
-      if (typeof id !== 'string' || id === '' || id.length > 400) {
-        throw new TwinwriteError('InvalidDefinition', {
-          definition: options.collection,
-          problem: 'a document id is a string of 1 to 400 characters.',
-        });
-      }
+      assertDocumentId(options.collection, id);
       return { projection, id };
     },
   });
   return projection;
+}
+
+function assertDocumentId(definition: string, id: unknown): void {
+  const rule = 'a document id is a string of 1 to 400 characters';
+  if (typeof id !== 'string') {
+    throw new TwinwriteError('InvalidDefinition', { definition, problem: `${rule}.` });
+  }
+  // An id is made of an input: one of the wrong length is that input's fault.
+  if (id === '' || id.length > 400) {
+    const issues = [{ path: 'documents', reason: rule }];
+    throw new TwinwriteError('InvalidInput', { definition, issues });
+  }
 }
 
 const COLLECTION = /^[A-Za-z_][A-Za-z0-9_.-]{0,119}$/;
@@ -92,5 +113,33 @@ function findProblem(options: ProjectionOptions): string | undefined {
 function isOwnable(field: unknown): boolean {
   return (
     typeof field === 'string' && /^[^$.][^.]*$/.test(field) && field !== '_id' && field !== '_tw'
+  );
+}
+
+/**
+ * Says what is wrong with a list of projections, which may come from plain JavaScript: it holds
+ * none that `defineProjection` did not make, and no two of one collection (F41).
+ */
+export function findProjectionsProblem(projections: unknown): string | undefined {
+  if (projections === undefined) return undefined;
+  if (!Array.isArray(projections)) {
+    return '`projections` is a list of what defineProjection returned, or left out.';
+  }
+  const stranger = projections.findIndex((projection) => !isProjection(projection));
+  if (stranger !== -1) {
+    return `projections[${stranger}] is no projection: make it with defineProjection.`;
+  }
+  const collections = (projections as Projection[]).map(({ collection }) => collection);
+  const twice = collections.find((name, index) => collections.indexOf(name) !== index);
+  if (twice === undefined) return undefined;
+  return `Two of the projections have the collection "${twice}": define it once, and share it.`;
+}
+
+/** By its parts and not by its class: the application may have another copy of the package. */
+function isProjection(value: unknown): value is Projection {
+  if (typeof value !== 'object' || value === null) return false;
+  const { collection, image, document } = value as Partial<Record<keyof Projection, unknown>>;
+  return (
+    typeof collection === 'string' && typeof image === 'function' && typeof document === 'function'
   );
 }

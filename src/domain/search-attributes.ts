@@ -14,3 +14,5 @@ export const SEARCH_ATTRIBUTES = [DEFINITION_ATTRIBUTE, OUTCOME_ATTRIBUTE] as co
 
 /** What `TwinwriteOutcome` says of an update that has none yet. */
 export const RUNNING = 'running';
+/** The same of one that needs somebody. */
+export const PARKED = 'parked';

@@ -1,6 +1,9 @@
 /**
  * The deduplication token: chosen by the caller, unique within its definition, never made of a run
  * id, an attempt, an activity id or a clock.
+ *
+ * Tokens are compared byte by byte, everywhere. So two spellings of one text that look the same
+ * would be two business changes: one of them is refused, and none is changed in silence.
  */
 const TOKEN_MAX_CHARACTERS = 200;
 
@@ -14,6 +17,9 @@ export function findTokenProblem(token: unknown): string | undefined {
   }
   if (CONTROL_CHARACTERS.test(token) || !token.isWellFormed()) {
     return 'a token has no control characters and no half surrogate pairs';
+  }
+  if (token !== token.normalize('NFC')) {
+    return 'a token is in Unicode normal form C; pass token.normalize("NFC")';
   }
   return undefined;
 }

@@ -33,6 +33,11 @@ export interface Claim {
   readonly entities: readonly string[];
   readonly documents: readonly string[];
   readonly result: Json;
+  /**
+   * Its Postgres leg is undone. Only then may what MongoDB has now settle the update as
+   * compensated: an earlier attempt may have written what was there before the undo.
+   */
+  readonly undone?: boolean;
 }
 
 /** The token's outcome stands in the ledger: there is nothing left to drive. */
@@ -53,8 +58,17 @@ interface Forward {
   readonly claim: Claim;
 }
 
+/**
+ * Another update holds an entity of this one, or waits for it and was first. Nothing was applied;
+ * the workflow that joined the queue is called when its turn comes, and claims again (clause 7).
+ */
+interface Waiting {
+  readonly at: 'waiting';
+  readonly workflow: string;
+}
+
 /** What the Postgres ledger says of a token, to whoever asks. */
-export type LedgerAnswer = Forward | Undoing | Settled;
+export type LedgerAnswer = Forward | Undoing | Settled | Waiting;
 
 type MongoAnswer =
   | LedgerAnswer

@@ -1,6 +1,7 @@
 import type { AnyCrossStoreUpdate, Form } from './definition';
 import type { OutcomeStatus } from './outcome';
 import { meaningOf, type Progress, titleOf } from './progress';
+import { retryCommandOf } from './retry-command';
 
 /**
  * What the Temporal Web UI shows of an update. It renders Markdown, so whatever comes from a caller
@@ -62,17 +63,27 @@ export function currentDetailsOf(progress: Progress): string {
     (step, index) =>
       `1. ${titleOf(step.leg, done.slice(0, index))}: **${meaningOf(step, progress)}**`,
   );
-  if (outcome === undefined) steps.push(`1. ${titleOf(leg, done)}: *running*`);
-  const heading =
-    outcome === undefined
-      ? `**Running: ${titleOf(leg, done)}.** Attempts and the last failure stand under Pending Activities.`
-      : HEADINGS[outcome.status];
+  if (outcome === undefined) {
+    steps.push(
+      `1. ${titleOf(leg, done)}: *${progress.parked === undefined ? 'running' : 'parked'}*`,
+    );
+  }
   const reason =
     outcome === undefined || outcome.status === 'applied'
       ? []
       : ['', `**Reason** ${outcome.reason.code}: ${code(outcome.reason.message)}`];
   const what = `${code(definition)} ${code(token)}, entities ${listOf(entities)}`;
-  return [heading, ...reason, '', what, '', ...steps, ...LAST_LINE].join('\n');
+  return [headingOf(progress), ...reason, '', what, '', ...steps, ...LAST_LINE].join('\n');
+}
+
+function headingOf({ definition, token, outcome, parked, leg, done }: Progress): string {
+  if (outcome !== undefined) return HEADINGS[outcome.status];
+  const title = titleOf(leg, done);
+  if (parked === undefined) {
+    return `**Running: ${title}.** Attempts and the last failure stand under Pending Activities.`;
+  }
+  const command = code(retryCommandOf(definition, token));
+  return `**Parked: ${title} needs somebody.** ${code(parked)} It is tried again every few minutes; once the cause is mended, ${command} does so at once.`;
 }
 
 function listOf(entities: readonly string[]): string {

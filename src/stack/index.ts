@@ -54,7 +54,12 @@ export interface StackServer {
 export interface Stack {
   readonly postgres: StackServer & { readonly url: string };
   readonly mongo: StackServer & { readonly uri: string };
-  readonly temporal: StackServer & { readonly address: string; readonly webUrl?: string };
+  readonly temporal: StackServer & {
+    readonly address: string;
+    readonly webUrl?: string;
+    /** Temporal's own command line, which the server is part of; missing when it was given. */
+    readonly program?: string;
+  };
   /** Holds the data and the logs of what was started; removed by `stop`. */
   readonly folder: string;
   /** Stops what was started, removes its data, and never throws. May be called twice. */
@@ -147,7 +152,7 @@ function describeStack(
   folder: string,
   stop: () => Promise<void>,
 ): Stack {
-  const webUrl = temporal.webUrl;
+  const { webUrl, program } = temporal;
   return {
     postgres: { ...describeServer(postgres), url: postgres.url },
     mongo: { ...describeServer(mongo), uri: mongo.url },
@@ -155,6 +160,7 @@ function describeStack(
       ...describeServer(temporal),
       address: temporal.url,
       ...(webUrl === undefined ? {} : { webUrl }),
+      ...(program === undefined ? {} : { program }),
     },
     folder,
     stop,

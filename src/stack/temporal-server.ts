@@ -35,9 +35,9 @@ export async function startTemporal(
     logFile: join(context.runtime.path, 'temporal.log'),
   });
   const [url, webUrl] = [`${LOOPBACK}:${ports[0]}`, `http://${LOOPBACK}:${ports[1]}`];
-  const { version, source } = found;
+  const { version, source, program } = found;
   context.report({ server: 'temporal', phase: 'ready', version, source, url, webUrl });
-  return { url, webUrl, version, source, process };
+  return { url, webUrl, version, source, program, process };
 }
 
 function argumentsFor(

@@ -31,7 +31,13 @@ export class WorkerMetrics {
   });
   readonly #failures = new Counter({
     name: 'twinwrite_leg_failures_total',
-    help: 'Attempts of a leg that failed and are tried again, by error code; Parked and MongoAhead need an operator',
+    help: 'Attempts of a leg that failed, by error code',
+    labelNames: ['definition', 'leg', 'code'],
+    registers: [this.#registry],
+  });
+  readonly #parked = new Counter({
+    name: 'twinwrite_parked_total',
+    help: 'How often an update was parked because a step needs somebody, by error code; each slow retry that fails counts',
     labelNames: ['definition', 'leg', 'code'],
     registers: [this.#registry],
   });
@@ -61,6 +67,10 @@ export class WorkerMetrics {
 
   countFailure({ definition, leg, code }: LegFailure): void {
     this.#failures.inc({ definition, leg, code });
+  }
+
+  countParked({ definition, leg, code }: LegFailure): void {
+    this.#parked.inc({ definition, leg, code });
   }
 
   countOutcome(definition: string, status: OutcomeStatus): void {

@@ -24,6 +24,11 @@ export function observeLegs(logger: Logger, metrics: WorkerMetrics): LegObserver
       return;
     }
     metrics.countFailure({ definition, leg, code: errorCodeOf(error) });
+    if (answer === 'parked') {
+      metrics.countParked({ definition, leg, code: errorCodeOf(error) });
+      logger.error({ ...fields, err: error }, 'update parked: it needs somebody');
+      return;
+    }
     if (isTheCallers(error)) {
       logger.warn({ ...fields, err: error }, 'leg refused the request; its caller has to mend it');
       return;

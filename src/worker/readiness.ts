@@ -23,9 +23,7 @@ export class Readiness {
   constructor({ postgres, mongo, temporal }: Probed) {
     this.#questions = [
       new Question('PostgreSQL', () => postgres.query('select 1')),
-      new Question('MongoDB', () =>
-        mongo.db().command({ ping: 1 }, { timeoutMS: PROBE_WITHIN_MILLIS }),
-      ),
+      new Question('MongoDB', () => mongo.db().command({ ping: 1 })),
       new Question('Temporal', () => temporal.workflowService.getSystemInfo({})),
     ];
   }

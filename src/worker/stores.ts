@@ -1,8 +1,10 @@
 import type { MongoClient } from 'mongodb';
 import type { Pool } from 'pg';
 import { pendingMigrations as pendingMongo } from '../activities/mongo/migrate';
+import { findUnsuitableIndex } from '../activities/mongo/projection-indexes';
 import { pendingMigrations as pendingPostgres } from '../activities/postgres/migrate';
 import { TwinwriteError } from '../domain/errors';
+import type { Projection } from '../domain/projection';
 
 /**
  * How long a store may take to answer a first question. A pool without a time-out of its own would
@@ -15,15 +17,23 @@ const ANSWER_WITHIN_MILLIS = 10_000;
  *
  * @throws TwinwriteError `UnsuitableStore`
  */
-export async function assertStores(postgres: Pool, mongo: MongoClient): Promise<void> {
+export async function assertStores(
+  postgres: Pool,
+  mongo: MongoClient,
+  projections: readonly Projection[] = [],
+): Promise<void> {
   await assertPostgres(postgres);
   await assertMongo(mongo);
+  for (const projection of projections) {
+    const unsuitable = await answerOf('MongoDB', findUnsuitableIndex(mongo.db(), projection));
+    if (unsuitable !== undefined) throw unsuitable;
+  }
 }
 
 async function assertPostgres(postgres: Pool): Promise<void> {
   const missing = await answerOf('PostgreSQL', pendingPostgres(postgres));
   if (missing.length === 0) return;
-  const problem = `its schema "twinwrite" lacks ${missing.length} migrations; run "twinwrite migrate".`;
+  const problem = `its schema "twinwrite" lacks ${describeMissing(missing)}; run "twinwrite migrate".`;
   throw new TwinwriteError('UnsuitableStore', { store: 'PostgreSQL', problem });
 }
 
@@ -37,7 +47,7 @@ async function assertMongo(mongo: MongoClient): Promise<void> {
   }
   const missing = await answerOf('MongoDB', pendingMongo(db));
   if (missing.length === 0) return;
-  const problem = `its database "${db.databaseName}" lacks ${missing.length} migrations; run "twinwrite migrate".`;
+  const problem = `its database "${db.databaseName}" lacks ${describeMissing(missing)}; run "twinwrite migrate".`;
   throw new TwinwriteError('UnsuitableStore', { store: 'MongoDB', problem });
 }
 
@@ -57,6 +67,11 @@ function describe(error: unknown): string {
   // A host name with several addresses fails once for each, and says nothing itself.
   if (error instanceof AggregateError) return describe(error.errors[0]);
   return error instanceof Error ? error.message : 'no answer';
+}
+
+function describeMissing(missing: readonly { readonly name: string }[]): string {
+  const names = missing.map(({ name }) => `"${name}"`).join(', ');
+  return missing.length === 1 ? `the migration ${names}` : `the migrations ${names}`;
 }
 
 /** The answer, or an error when it takes longer. */

@@ -2,7 +2,12 @@ import type { Json } from '../domain/json';
 import type { Outcome, Reason } from '../domain/outcome';
 import type { Claim, LedgerAnswer, Steps, Undoing } from '../domain/update-request';
 
-/** The steps, bound to one request. */
+const FENCED: Reason = {
+  code: 'RefusedByMongo',
+  message: 'MongoDB had taken it back already',
+};
+
+/** The steps, bound to one request, and the one thing that a driver waits for. */
 export type BoundSteps = {
   readonly [Name in keyof Steps]: Steps[Name] extends (
     request: infer _Request,
@@ -10,6 +15,9 @@ export type BoundSteps = {
   ) => infer Answer
     ? (...rest: Rest) => Answer
     : never;
+} & {
+  /** Resolves once the update was called since its last claim; at once if it was called during it. */
+  awaitTurn(): Promise<void>;
 };
 
 /**
@@ -24,6 +32,8 @@ export type BoundSteps = {
  *    (F9).
  * 4. A compensation runs where its caller cannot be cancelled, and its steps are retried without a
  *    deadline.
+ * 5. Waiting for a turn holds nothing. Being called says no more than to claim again: the ledger
+ *    knows whose turn it is (clause 7).
  */
 export async function driveForward(steps: BoundSteps): Promise<Outcome<Json>> {
   return await follow(steps, await steps.applyPostgres());
@@ -42,6 +52,9 @@ async function follow(steps: BoundSteps, answer: LedgerAnswer): Promise<Outcome<
   switch (answer.at) {
     case 'settled':
       return answer.outcome;
+    case 'waiting':
+      await steps.awaitTurn();
+      return await driveForward(steps);
     case 'forward':
       return await finishForward(steps, answer.claim);
     case 'undoing':
@@ -55,21 +68,31 @@ async function finishForward(steps: BoundSteps, claim: Claim): Promise<Outcome<J
     case 'refused':
       return await driveBack(steps, mongo.reason);
     case 'fencedOut':
-      // Whoever fenced has decided in Postgres before: claiming again answers what.
-      return await driveForward(steps);
+      return await followFence(steps);
     default:
       return await follow(steps, mongo);
   }
 }
 
+/**
+ * Whoever fenced MongoDB has decided in Postgres before: claiming again answers what. Should it
+ * answer forward, then drivers of two builds disagreed on whether MongoDB has an undo; what is
+ * fenced there stays so, and the only way that both stores can go is back.
+ */
+async function followFence(steps: BoundSteps): Promise<Outcome<Json>> {
+  const answer = await steps.applyPostgres();
+  if (answer.at === 'forward') return await driveBack(steps, FENCED);
+  return await follow(steps, answer);
+}
+
 async function compensate(steps: BoundSteps, { claim }: Undoing): Promise<Outcome<Json>> {
   if (claim.form === 'transaction') return await compensateTransaction(steps, claim);
-  const undone = await steps.undoPostgres();
-  if (undone.at !== 'undoing') return await follow(steps, undone);
+  const answer = await steps.undoPostgres();
+  if (answer.at !== 'undoing') return await follow(steps, answer);
   // The image of after the undo, at its new version, is the fence in MongoDB: an earlier image that
   // arrives late meets a later version. There is no way back from a way back: refused now, it is
   // parked.
-  return await finishForward(steps, { ...claim, undoable: false });
+  return await finishForward(steps, { ...answer.claim, undoable: false, undone: true });
 }
 
 async function compensateTransaction(steps: BoundSteps, claim: Claim): Promise<Outcome<Json>> {

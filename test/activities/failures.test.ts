@@ -5,6 +5,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { ApplicationFailure } from '@temporalio/activity';
 import { MongoServerError } from 'mongodb';
+import { runCallback } from '../../src/activities/callback-fault';
 import { toApplicationFailure } from '../../src/activities/failures';
 import { TwinwriteError } from '../../src/domain/errors';
 
@@ -13,41 +14,63 @@ const databaseError = (code: string) =>
 
 describe('a failure that Temporal stores', () => {
   test('of a store names the code and its meaning, and nothing of a row', () => {
-    const failure = toApplicationFailure(databaseError('55P03'));
+    const failure = toApplicationFailure(databaseError('55P03'), 1);
     expect(failure).toMatchObject({ type: 'Postgres', nonRetryable: false });
     expect(failure.message).toBe(
       'PostgreSQL answered SQLSTATE 55P03: a lock was not available in time',
     );
     const mongo = new MongoServerError({ message: 'dup key: { email: "a@b.c" }', code: 112 });
-    expect(toApplicationFailure(mongo).message).not.toContain('a@b.c');
+    expect(toApplicationFailure(mongo, 1).message).not.toContain('a@b.c');
   });
 
-  test.each(['42P01', '42501', '3F000'])('SQLSTATE %s waits for a deploy, slowly', (code) => {
-    expect(toApplicationFailure(databaseError(code)).nextRetryDelay).toBe('30 seconds');
-    expect(toApplicationFailure(databaseError('40P01')).nextRetryDelay).toBeUndefined();
+  test.each(['42P01', '42501', '3F000', '23514'])(
+    'SQLSTATE %s parks the update once it has failed six times',
+    (code) => {
+      expect(toApplicationFailure(databaseError(code), 5).nonRetryable).toBe(false);
+      expect(toApplicationFailure(databaseError(code), 6).nonRetryable).toBe(true);
+    },
+  );
+
+  test.each(['40P01', '57P01', '53300', '55P03'])('SQLSTATE %s is waited out', (code) => {
+    expect(toApplicationFailure(databaseError(code), 10_000).nonRetryable).toBe(false);
+  });
+
+  test('of a callback parks, and of a connection that broke does not', async () => {
+    const bug = new TypeError('x is not a function');
+    const broken = new Error('Connection terminated unexpectedly');
+    const isOfStore = (error: unknown) => error === broken;
+    for (const error of [bug, broken]) {
+      await runCallback(() => Promise.reject(error), isOfStore).catch(() => {});
+    }
+    expect(toApplicationFailure(bug, 5).nonRetryable).toBe(false);
+    expect(toApplicationFailure(bug, 6).nonRetryable).toBe(true);
+    expect(toApplicationFailure(broken, 6).nonRetryable).toBe(false);
   });
 
   test('of a bug keeps its message and its stack', () => {
     const bug = new TypeError('x is not a function');
-    const failure = toApplicationFailure(bug);
+    const failure = toApplicationFailure(bug, 1);
     expect(failure).toMatchObject({ message: bug.message, type: 'TypeError', nonRetryable: false });
     expect(failure.stack).toBe(bug.stack);
   });
 
   test('that a callback calls non-retryable is retried all the same', () => {
     const thrown = ApplicationFailure.nonRetryable('my own');
-    expect(toApplicationFailure(thrown).nonRetryable).toBe(false);
+    expect(toApplicationFailure(thrown, 1).nonRetryable).toBe(false);
   });
 
   test('ends the workflow only for what the caller has to mend', () => {
     const identity = { definition: 'd', token: 't' };
-    expect(toApplicationFailure(new TwinwriteError('TokenReused', identity)).nonRetryable).toBe(
+    expect(toApplicationFailure(new TwinwriteError('TokenReused', identity), 1).nonRetryable).toBe(
       true,
     );
-    const parked = new TwinwriteError('Parked', { ...identity, reason: 'code 121' });
-    expect(toApplicationFailure(parked)).toMatchObject({
-      nonRetryable: false,
-      nextRetryDelay: '30 seconds',
-    });
+  });
+
+  test.each([
+    new TwinwriteError('Parked', { definition: 'd', token: 't', reason: 'code 121' }),
+    new TwinwriteError('NotAdopted', { collection: 'c', id: '1' }),
+    new TwinwriteError('MongoAhead', { collection: 'c', id: '1' }),
+  ])('that no retry will mend soon parks at once: $code', (error) => {
+    expect(toApplicationFailure(error, 1)).toMatchObject({ nonRetryable: true, type: error.code });
   });
 });

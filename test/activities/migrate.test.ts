@@ -29,7 +29,7 @@ describe('migrations', () => {
     const runs = await Promise.all(
       Array.from({ length: 5 }, () => migratePostgres(world.postgres)),
     );
-    expect(runs.flat().map(({ name }) => name)).toEqual(['ledger']);
+    expect(runs.flat().map(({ name }) => name)).toEqual(['ledger', 'queue', 'protocol', 'views']);
     expect(await pendingPostgres(world.postgres)).toEqual([]);
   });
 
@@ -53,6 +53,7 @@ describe('migrations', () => {
     expect(collections.map(({ name }) => name).sort()).toEqual([
       'twinwrite_ledger',
       'twinwrite_store',
+      'twinwrite_transactions',
     ]);
     await mongo.dropDatabase();
   });

@@ -111,7 +111,7 @@ async function schemaOf(postgres: Pool) {
     `select table_name, column_name, data_type, is_nullable from information_schema.columns where table_schema = 'twinwrite' order by 1, 2`,
   );
   const functions = await postgres.query(
-    `select proname, prosrc from pg_proc p join pg_namespace n on n.oid = pronamespace where nspname = 'twinwrite' order by 1`,
+    `select proname, prosrc from pg_proc p join pg_namespace n on n.oid = pronamespace where nspname = 'twinwrite' order by 1, 2`,
   );
   const versions = await postgres.query('select version, name from twinwrite.migration order by 1');
   return { columns: columns.rows, functions: functions.rows, versions: versions.rows };
@@ -140,11 +140,18 @@ describe('twinwrite migrate', () => {
   test('it prepares both stores and the namespace, twice, and leaves the rest alone', async () => {
     const { env, name, postgres, mongo } = stores;
     const before = await strangersOf(stores);
+    const named = (missing: readonly { version: number; name: string }[]) =>
+      missing.map(({ version, name: migration }) => ({ version, name: migration }));
+    const missing = {
+      postgres: named(await pendingPostgres(postgres)),
+      mongo: named(await pendingMongo(mongo.db())),
+    };
+    expect(missing.postgres[0]).toEqual({ version: 1, name: 'ledger' });
     const first = await runCli(['migrate', '--json'], { env });
     expect(first).toMatchObject({ code: 0 });
     expect(JSON.parse(first.stdout)).toMatchObject({
-      postgres: { database: name, applied: [{ version: 1, name: 'ledger' }] },
-      mongo: { database: name, applied: [{ version: 1, name: 'ledger' }] },
+      postgres: { database: name, applied: missing.postgres },
+      mongo: { database: name, applied: missing.mongo },
       searchAttributes: {
         status: 'registered',
         names: ['TwinwriteDefinition', 'TwinwriteOutcome'],

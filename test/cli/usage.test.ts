@@ -80,18 +80,25 @@ describe('the command line', () => {
     });
   });
 
-  test.each([['stack'], ['stack up'], ['migrate'], ['worker'], ['submit'], ['show']])(
-    'the help of %s has its options and examples',
-    async (command) => {
-      const { code, stdout, stderr } = await runCli([...command.split(' '), '--help']);
-      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-      expect(stdout).toContain(`Usage: twinwrite ${command}`);
-      if (command === 'stack up') return;
-      expect(stdout).toContain('Examples:');
-      expect(stdout).toContain('Exit codes:');
-      expect(stdout).toContain('Environment:');
-    },
-  );
+  test.each([
+    ['stack'],
+    ['stack up'],
+    ['migrate'],
+    ['worker'],
+    ['submit'],
+    ['show'],
+    ['retry'],
+    ['adopt'],
+    ['collect'],
+  ])('the help of %s has its options and examples', async (command) => {
+    const { code, stdout, stderr } = await runCli([...command.split(' '), '--help']);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toContain(`Usage: twinwrite ${command}`);
+    if (command === 'stack up') return;
+    expect(stdout).toContain('Examples:');
+    expect(stdout).toContain('Exit codes:');
+    expect(stdout).toContain('Environment:');
+  });
 
   test('the version is that of the package, and no command at all gets the help', async () => {
     const { version } = require('../../package.json') as { version: string };

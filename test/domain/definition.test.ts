@@ -88,5 +88,9 @@ describe('defineProjection', () => {
     expect(entityKeyOf(projection.document('a/b'))).toBe('orders/a/b');
     expect(() => projection.document('')).toThrow(/1 to 400 characters/);
     expect(() => projection.document(7 as never)).toThrow(/1 to 400 characters/);
+    // An id is made of an input, and must not make the definition wait for a deploy.
+    expect(() => projection.document('i'.repeat(401))).toThrow(
+      expect.objectContaining({ code: 'InvalidInput' }),
+    );
   });
 });

@@ -24,6 +24,15 @@ describe('the fingerprint', () => {
     );
   });
 
+  test('does not depend on the order of keys that have a meaning elsewhere either', () => {
+    const names = ['toJSON', 'toString', 'length', 'constructor'];
+    const value = Object.fromEntries(names.map((name) => [name, 'x']));
+    const reversed = Object.fromEntries(names.toReversed().map((name) => [name, 'x']));
+    expect(fingerprintOf({ b: 1, ...value, a: 2 })).toBe(
+      fingerprintOf({ a: 2, ...reversed, b: 1 }),
+    );
+  });
+
   test('does not tell an absent field from one that is undefined, since JSON does not', () => {
     expect(fingerprintOf({ a: 1, b: undefined })).toBe(fingerprintOf({ a: 1 }));
   });

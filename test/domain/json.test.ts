@@ -4,7 +4,7 @@
  */
 import { createContext, runInContext } from 'node:vm';
 import { describe, expect, test } from '@jest/globals';
-import { findJsonIssues, JSON_LIMITS } from '../../src/domain/json';
+import { inspectJson, JSON_LIMITS } from '../../src/domain/json';
 
 const nested = (depth: number): unknown => (depth === 0 ? 1 : { down: nested(depth - 1) });
 
@@ -33,7 +33,7 @@ describe('plain JSON for both stores', () => {
     ['33 levels', nested(33), expect.anything() as unknown as string, /deeper than 32/],
     ['more than 256 KiB', { a: 'x'.repeat(JSON_LIMITS.maxBytes) }, '', /bytes as JSON/],
   ])('%s is refused', (_name, value, path, reason) => {
-    const [issue] = findJsonIssues(value);
+    const [issue] = inspectJson(value).issues;
     expect(issue?.path).toEqual(path);
     expect(issue?.reason).toMatch(reason);
   });
@@ -41,9 +41,9 @@ describe('plain JSON for both stores', () => {
   test('a circle is refused, the same object twice is not', () => {
     const circle: Record<string, unknown> = {};
     circle['self'] = circle;
-    expect(findJsonIssues(circle)[0]).toEqual({ path: 'self', reason: 'contains itself' });
+    expect(inspectJson(circle).issues[0]).toEqual({ path: 'self', reason: 'contains itself' });
     const shared = { a: 1 };
-    expect(findJsonIssues({ x: shared, y: shared })).toEqual([]);
+    expect(inspectJson({ x: shared, y: shared }).issues).toEqual([]);
   });
 
   test('plain values pass, also those of another realm and without a prototype', () => {
@@ -58,13 +58,30 @@ describe('plain JSON for both stores', () => {
       { a: undefined, b: [null, { c: '' }] },
       nested(31),
     ];
-    for (const value of values) expect(findJsonIssues(value)).toEqual([]);
-    expect(findJsonIssues(runInContext('({ a: [1] })', createContext()))).toEqual([]);
-    expect(findJsonIssues(Object.assign(Object.create(null), { a: 1 }))).toEqual([]);
+    for (const value of values) expect(inspectJson(value).issues).toEqual([]);
+    expect(inspectJson(runInContext('({ a: [1] })', createContext())).issues).toEqual([]);
+    expect(inspectJson(Object.assign(Object.create(null), { a: 1 })).issues).toEqual([]);
+  });
+
+  test('what is answered is a copy, without what JSON leaves out', () => {
+    const value = { a: [{ b: 'x', c: undefined }] };
+    const { json } = inspectJson(value);
+    expect(json).toStrictEqual({ a: [{ b: 'x' }] });
+    expect((json as typeof value).a).not.toBe(value.a);
+  });
+
+  test('what an issue says is short and well formed, however long a key is', () => {
+    const [issue] = inspectJson({ [`$\ud800${'k'.repeat(100_000)}`]: 1 }).issues;
+    expect(issue?.path).toHaveLength(300);
+    expect(issue?.path.isWellFormed()).toBe(true);
+  });
+
+  test('at most ten issues are told', () => {
+    expect(inspectJson(Array.from({ length: 50 }, () => Number.NaN)).issues).toHaveLength(10);
   });
 
   test('nothing is polluted on the way', () => {
-    findJsonIssues(JSON.parse('{"__proto__": {"polluted": true}}'));
+    inspectJson(JSON.parse('{"__proto__": {"polluted": true}}'));
     expect(({} as { polluted?: boolean }).polluted).toBeUndefined();
   });
 });

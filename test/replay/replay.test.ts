@@ -14,6 +14,7 @@ import {
   Worker,
 } from '@temporalio/worker';
 import { DeterminismViolationError } from '@temporalio/workflow';
+import { LONGER_NAMES } from './longer-scenarios';
 import { SCENARIOS } from './scenarios';
 
 const logger = new DefaultLogger('ERROR');
@@ -31,6 +32,7 @@ const names = readdirSync(HISTORIES).filter((name) => name.endsWith('.json'));
 describe('recorded histories', () => {
   let bundle: { code: string };
   let reordered: { code: string };
+  let impatient: { code: string };
 
   beforeAll(async () => {
     bundle = await bundleWorkflowCode({
@@ -38,6 +40,10 @@ describe('recorded histories', () => {
       logger,
     });
     reordered = await bundleWorkflowCode({ workflowsPath: join(__dirname, 'reordered'), logger });
+    impatient = await bundleWorkflowCode({
+      workflowsPath: join(__dirname, 'fixtures', 'impatient'),
+      logger,
+    });
   });
 
   const replay = (workflowBundle: { code: string }, name: string) => {
@@ -49,7 +55,8 @@ describe('recorded histories', () => {
     const expected = ['projection', 'transaction'].flatMap((form) =>
       SCENARIOS.map((scenario) => `${form}-${scenario}.json`),
     );
-    expect(names).toEqual(expect.arrayContaining(expected));
+    const longer = LONGER_NAMES.map((name) => `${name}.json`);
+    expect(names).toEqual(expect.arrayContaining([...expected, ...longer]));
   });
 
   test.each(names)('%s replays', async (name) => {
@@ -58,6 +65,12 @@ describe('recorded histories', () => {
 
   test('a change of step order fails', async () => {
     await expect(replay(reordered, 'projection-applied.json')).rejects.toBeInstanceOf(
+      DeterminismViolationError,
+    );
+  });
+
+  test('a change of how it waits for its turn fails', async () => {
+    await expect(replay(impatient, 'projection-waited.json')).rejects.toBeInstanceOf(
       DeterminismViolationError,
     );
   });

@@ -27,10 +27,13 @@ const POINTS: { readonly [Name in Scenario]: number } = {
 /**
  * Runs every scenario in both forms and answers the workflow ids, each under a name for its file.
  */
-export async function runScenarios(world: World): Promise<Map<string, string>> {
-  await prepareLedger(world);
+export async function runScenarios(
+  world: World,
+  options: { readonly maxCachedWorkflows?: number } = {},
+): Promise<Map<string, string>> {
+  await prepareLedger(world, ['entries', 'projected_entries']);
   const hooks: Hooks = {};
-  const definitions = [projectionEntry(hooks), transactionEntry(hooks)];
+  const definitions = [projectionEntry(hooks, 'projected_entries'), transactionEntry(hooks)];
   const workflows = new Map<string, string>();
   const failed = new Set<string>();
   const cancelling: string[] = [];
@@ -46,7 +49,7 @@ export async function runScenarios(world: World): Promise<Map<string, string>> {
     failed.add(id);
     throw new Error('the first attempt fails');
   };
-  const worker = await world.startWorker({ updates: definitions });
+  const worker = await world.startWorker({ updates: definitions, ...options });
   for (const definition of definitions) {
     for (const scenario of SCENARIOS.filter((name) => name !== 'cancelled')) {
       const id = `${scenario}-${randomUUID()}`;

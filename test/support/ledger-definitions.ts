@@ -18,12 +18,16 @@ export interface Hooks {
   undo?: (id: string) => Promise<void> | void;
 }
 
-export async function prepareLedger(world: World): Promise<void> {
+export async function prepareLedger(
+  world: World,
+  collections: readonly string[] = ['entries'],
+): Promise<void> {
   await world.postgres.query(`
     create table entry (id text primary key, account text not null, points int not null check (points <> 13))`);
-  await world.mongo.db().createCollection('entries', {
-    validator: { points: { $not: { $gte: 1_000 } } },
-  });
+  const validator = { points: { $not: { $gte: 1_000 } } };
+  for (const collection of collections) {
+    await world.mongo.db().createCollection(collection, { validator });
+  }
 }
 
 type Entry = z.output<typeof input>;

@@ -4,6 +4,8 @@ export interface StackAddresses {
   readonly mongoUri: string;
   readonly temporalAddress: string;
   readonly temporalWebUrl?: string;
+  /** Temporal's own command line; missing when the server was given. */
+  readonly temporalProgram?: string;
 }
 
 export function stackAddresses(): StackAddresses {

@@ -14,7 +14,12 @@ import { openBrowser } from '../support/browser';
 import { openWorld, type RunningWorker, type World } from '../support/world';
 import { WebUiPages } from './pages';
 
-const STOCK = [{ sku: 'sku-1', title: 'Kettle', priceCents: '1999', available: 1_000 }];
+const STOCK = ['sku-1', 'sku-2'].map((sku) => ({
+  sku,
+  title: 'Kettle',
+  priceCents: '1999',
+  available: 1_000,
+}));
 
 /** Whatever Markdown and HTML would make something of, and what an address has to escape. */
 const HOSTILE =
@@ -105,6 +110,29 @@ describe('the Temporal Web UI', () => {
     } finally {
       blocker.release(true);
     }
+  });
+
+  test('a parked update: why, what to do about it, and what it was once that was done', async () => {
+    const orderId = randomUUID();
+    const orders = world.mongo.db().collection<{ _id: string }>('orders');
+    // A document that somebody else wrote: to overwrite it is not ours to decide.
+    await orders.insertOne({ _id: orderId }, { bypassDocumentValidation: true });
+    const handle = await world.twinwrite.submit(placeOrder, { orderId, sku: 'sku-2', quantity: 1 });
+    await open(handle);
+    const { text, html } = await pages.metadata('Parked: Mongo leg needs somebody.');
+    expect(text).toContain(`orders/${orderId} exists in MongoDB and was not written by Twinwrite.`);
+    expect(text).toContain(`twinwrite retry placeOrder ${orderId} does so at once`);
+    expect(text).toContain('Mongo leg: parked');
+    expect(html).toContain('<strong>Parked: Mongo leg needs somebody.</strong>');
+    await pages.screenshot('parked-metadata');
+    const query = `TwinwriteOutcome="parked" AND TaskQueue="${world.name}"`;
+    await pages.list(world.addresses.temporalWebUrl ?? '', query, handle.workflowId);
+    await pages.screenshot('parked-list');
+    await orders.deleteOne({ _id: orderId });
+    await world.temporal.workflow.getHandle(handle.workflowId).signal('retry');
+    expect(await handle.outcome()).toMatchObject({ status: 'applied' });
+    await open(handle);
+    expect((await pages.metadata('Outcome: applied.')).text).not.toContain('parked');
   });
 
   test('a token with Markdown and HTML in it is shown as text, and its address opens its page', async () => {

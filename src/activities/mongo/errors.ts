@@ -1,4 +1,4 @@
-import { MongoError, MongoErrorLabel, MongoServerError } from 'mongodb';
+import { MongoError, MongoErrorLabel, MongoInvalidArgumentError, MongoServerError } from 'mongodb';
 import type { Reason } from '../../domain/outcome';
 
 /** What an error of MongoDB means for a leg. By code and label, never by text. */
@@ -54,8 +54,16 @@ const NAMES: Readonly<Record<number, string>> = {
 
 export function verdictOf(error: unknown): MongoVerdict {
   if (!(error instanceof MongoServerError)) return 'transient';
-  if (isTransientInTransaction(error)) return 'transient';
+  if (isTransientInTransaction(error) || isInDoubt(error)) return 'transient';
   return (typeof error.code === 'number' ? VERDICTS[error.code] : undefined) ?? 'transient';
+}
+
+/**
+ * Whether an error that passed through a callback is the driver's or the server's. What the driver
+ * says of its arguments, and BSON of a value that it cannot hold, is the callback's own mistake.
+ */
+export function isOfMongo(error: unknown): boolean {
+  return error instanceof MongoError && !(error instanceof MongoInvalidArgumentError);
 }
 
 /**
@@ -65,6 +73,33 @@ export function verdictOf(error: unknown): MongoVerdict {
 export function isTransientInTransaction(error: unknown): boolean {
   return (
     error instanceof MongoError && error.hasErrorLabel(MongoErrorLabel.TransientTransactionError)
+  );
+}
+
+/**
+ * The server itself has ended the transaction, as it does on a conflict. The driver gives the label
+ * to a lost connection as well, whose transaction is as open as before.
+ */
+export function isAbortedByServer(error: unknown): boolean {
+  return error instanceof MongoServerError && isTransientInTransaction(error);
+}
+
+/**
+ * Marks what a commit failed with: whatever the server said, it may have carried it out (clause 4).
+ * The driver does so for some errors only, and for none when its retries are turned off. One that
+ * says that the transaction is gone stays as it is.
+ */
+export function asInDoubt(error: unknown): unknown {
+  if (error instanceof MongoError && !isTransientInTransaction(error)) {
+    error.addErrorLabel(MongoErrorLabel.UnknownTransactionCommitResult);
+  }
+  return error;
+}
+
+export function isInDoubt(error: unknown): boolean {
+  return (
+    error instanceof MongoError &&
+    error.hasErrorLabel(MongoErrorLabel.UnknownTransactionCommitResult)
   );
 }
 

@@ -1,6 +1,7 @@
 import type { ClientSession, Collection, Db } from 'mongodb';
 import { TwinwriteError } from '../../domain/errors';
 import type { LedgerKey } from '../ledger-key';
+import { within } from './deadline';
 import { duplicateKeyOf } from './errors';
 
 export const LEDGER_COLLECTION = 'twinwrite_ledger';
@@ -44,8 +45,12 @@ export async function claim(db: Db, session: ClientSession, key: LedgerKey): Pro
  * What the ledger knows of the token, by a majority read: what a failover could still take back is
  * not known.
  */
-export async function recall(db: Db, key: LedgerKey): Promise<LedgerDocument | undefined> {
-  const document = await find(db, key);
+export async function recall(
+  db: Db,
+  key: LedgerKey,
+  timeoutMillis: number,
+): Promise<LedgerDocument | undefined> {
+  const document = await find(db, key, timeoutMillis);
   return document === undefined ? undefined : checked(key, document);
 }
 
@@ -53,25 +58,39 @@ export async function recall(db: Db, key: LedgerKey): Promise<LedgerDocument | u
 export async function find(
   db: Db,
   key: Pick<LedgerKey, 'definition' | 'token'>,
+  timeoutMillis = 10_000,
 ): Promise<LedgerDocument | undefined> {
-  const document = await ledgerOf(db).findOne(
+  const finding = ledgerOf(db).findOne(
     { _id: { $eq: idOf(key) } },
-    { readConcern: 'majority', readPreference: 'primary' },
+    { readConcern: 'majority', readPreference: 'primary', maxTimeMS: timeoutMillis },
   );
+  const document = await within(timeoutMillis, finding);
   return document ?? undefined;
 }
 
 /**
  * Inserts the fence unless the token is claimed, and says which of the two stands. It waits behind
  * an open claim, or beats it.
+ *
+ * @param timeoutMillis bounds the wait, here and in the server.
  */
-export async function fence(db: Db, key: LedgerKey): Promise<LedgerDocument> {
+export async function fence(
+  db: Db,
+  key: LedgerKey,
+  timeoutMillis: number,
+): Promise<LedgerDocument> {
   const { _id, fingerprint } = identity(key);
-  const document = await ledgerOf(db).findOneAndUpdate(
+  const fencing = ledgerOf(db).findOneAndUpdate(
     { _id },
     { $setOnInsert: { state: 'fenced', fingerprint, at: new Date() } },
-    { upsert: true, returnDocument: 'after', writeConcern: { w: 'majority', journal: true } },
+    {
+      upsert: true,
+      returnDocument: 'after',
+      writeConcern: { w: 'majority', journal: true },
+      maxTimeMS: timeoutMillis,
+    },
   );
+  const document = await within(timeoutMillis, fencing);
   if (document === null)
     throw new Error('an upsert that returns the document afterwards returned none');
   return checked(key, document);
@@ -103,7 +122,7 @@ function identity(key: LedgerKey): Pick<LedgerDocument, '_id' | 'fingerprint'> {
 }
 
 /** A definition's name has no slash, so two pairs never meet in one id. */
-function idOf({ definition, token }: Pick<LedgerKey, 'definition' | 'token'>): string {
+export function idOf({ definition, token }: Pick<LedgerKey, 'definition' | 'token'>): string {
   return `${definition}/${token}`;
 }
 

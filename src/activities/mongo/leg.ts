@@ -5,12 +5,13 @@ import { CLAIM_WAIT_MILLIS, shareMillis } from '../../domain/bounds';
 import { TwinwriteError } from '../../domain/errors';
 import type { Reason } from '../../domain/outcome';
 import type { Claim, MongoFenceAnswer } from '../../domain/update-request';
-import { readVersionedImages } from '../image';
+import { runCallback } from '../callback-fault';
 import { RefusedError, refuseByDefinition } from '../refusal';
 import type { UpdateInHand } from '../update-in-hand';
-import { isTransientInTransaction, reasonOf, verdictOf } from './errors';
+import { isInDoubt, isOfMongo, isTransientInTransaction, reasonOf, verdictOf } from './errors';
 import * as ledger from './ledger';
-import { writeImage } from './projection';
+import { endOrphans } from './orphans';
+import { project } from './projection-leg';
 import { inTransaction } from './transaction';
 
 export interface MongoStore {
@@ -42,8 +43,13 @@ export async function applyMongo(
   claim: Claim,
 ): Promise<MongoLegAnswer> {
   try {
-    if (claim.form === 'projection') return await project(store, postgres, update, claim);
-    return await retryConflicts(() => applyTransaction(store, update, claim));
+    if (claim.form === 'projection') {
+      await project(store.db, postgres, update, claim);
+      return { at: 'applied' };
+    }
+    return await claimAgain(store, update, (timeoutMillis) =>
+      applyTransaction(store, update, claim, timeoutMillis),
+    );
   } catch (error) {
     const reason = refusalOf(error);
     if (reason === undefined) throw error;
@@ -53,50 +59,31 @@ export async function applyMongo(
   }
 }
 
-async function project(
-  store: MongoStore,
-  postgres: Pool,
-  update: UpdateInHand,
-  claim: Claim,
-): Promise<MongoLegAnswer> {
-  const references = await update.documents(claim.documents);
-  const { timeoutMillis } = update;
-  const images = await readVersionedImages(
-    postgres,
-    shareMillis('image', timeoutMillis),
-    references,
-  );
-  const until = performance.now() + shareMillis('mongo', timeoutMillis);
-  for (const image of images) {
-    const leftMillis = Math.max(1, Math.floor(until - performance.now()));
-    await writeImage(store.db, leftMillis, image).catch((error: unknown) => {
-      throw refusedDocument(error, image.reference.projection.collection) ?? error;
-    });
-  }
-  return { at: 'applied' };
-}
-
 async function applyTransaction(
   { client, db }: MongoStore,
   update: UpdateInHand,
   claim: Claim,
+  timeoutMillis: number,
 ): Promise<MongoLegAnswer> {
-  const { definition, key, timeoutMillis } = update;
+  const { definition, key } = update;
   const leg = definition.mongo.transaction;
   if (leg === undefined) throw formChanged(update);
   const { result } = claim;
   const input = await update.input();
-  const bounds = { timeoutMillis: shareMillis('mongo', timeoutMillis) };
   try {
-    await inTransaction(client, bounds, async (session) => {
+    await inTransaction(client, { timeoutMillis, key }, async (session) => {
       await ledger.claim(db, session, key);
-      await leg.apply({ db, session, input, result, refuse: refuseByDefinition });
+      await runCallback(
+        () => leg.apply({ db, session, input, result, refuse: refuseByDefinition }),
+        isOfMongo,
+      );
     });
     return { at: 'applied' };
   } catch (error) {
     if (!(error instanceof ledger.ClaimTakenError)) throw error;
-    const known = await ledger.recall(db, key);
-    return known?.state === 'applied' ? { at: 'applied' } : { at: 'fencedOut' };
+    const known = await ledger.recall(db, key, timeoutMillis);
+    if (known === undefined) throw new ClaimNotDurableError();
+    return { at: known.state === 'applied' ? 'applied' : 'fencedOut' };
   }
 }
 
@@ -104,30 +91,31 @@ async function applyTransaction(
  * Makes sure that the leg never runs after this; where it ran it is undone, if there is an undo.
  */
 export async function fenceMongo(
-  { client, db }: MongoStore,
+  store: MongoStore,
   update: UpdateInHand,
   claim: Claim,
 ): Promise<MongoFenceAnswer> {
-  const { definition, key, timeoutMillis } = update;
-  const known = await ledger.fence(db, key);
+  const { client, db } = store;
+  const { definition, key } = update;
+  // A fence waits for whoever has the claim in hand; nobody has an orphan's.
+  await endOrphans(client, key);
+  const known = await ledger.fence(db, key, shareMillis('mongo', update.timeoutMillis));
   if (known.state !== 'applied') return { at: 'fenced' };
-  const undo = definition.mongo.transaction?.undo;
+  const leg = definition.mongo.transaction;
+  if (leg === undefined) throw formChanged(update);
+  // A definition with an undo here alone is none: a build that lost both must not decide by that.
+  if (!definition.undoable) throw update.withoutUndo();
+  const { undo } = leg;
   if (undo === undefined) return { at: 'applied' };
   const { result } = claim;
   const input = await update.input();
-  const bounds = { timeoutMillis: shareMillis('mongo', timeoutMillis) };
-  await retryConflicts(() =>
-    inTransaction(client, bounds, async (session) => {
+  await claimAgain(store, update, (timeoutMillis) =>
+    inTransaction(client, { timeoutMillis, key }, async (session) => {
       const isOurs = await ledger.recordUndone(db, session, key);
-      if (isOurs) await undo({ db, session, input, result });
+      if (isOurs) await runCallback(() => undo({ db, session, input, result }), isOfMongo);
     }),
   );
   return { at: 'fenced' };
-}
-
-function refusedDocument(error: unknown, collection: string): RefusedError | undefined {
-  if (!(error instanceof MongoServerError) || verdictOf(error) !== 'refusal') return undefined;
-  return new RefusedError(reasonOf(error, collection));
 }
 
 function refusalOf(error: unknown): Reason | undefined {
@@ -144,18 +132,42 @@ function formChanged({ definition }: UpdateInHand): TwinwriteError {
   });
 }
 
+/** A twin's claim is there, and a failover could still take it back. */
+class ClaimNotDurableError extends Error {
+  override readonly name = 'ClaimNotDurableError';
+
+  constructor() {
+    super('the claim of another attempt is not on a majority of the members yet');
+  }
+}
+
 /**
- * MongoDB answers a conflicting claim at once and does not wait for the winner, as Postgres does;
- * so the waiting is here, as short as there.
+ * Claims again, for as long as a claim of Postgres would wait: MongoDB answers a conflicting claim
+ * at once and does not wait for the winner, and a commit in doubt is resolved by the next claim. All
+ * tries together stay within the leg's share (clause 8).
  */
-async function retryConflicts<Result>(attempt: () => Promise<Result>): Promise<Result> {
-  const until = Date.now() + CLAIM_WAIT_MILLIS;
+async function claimAgain<Result>(
+  { client }: MongoStore,
+  { key, timeoutMillis }: UpdateInHand,
+  attempt: (timeoutMillis: number) => Promise<Result>,
+): Promise<Result> {
+  const share = shareMillis('mongo', timeoutMillis);
+  const startedAt = performance.now();
   for (;;) {
+    const passedMillis = Math.floor(performance.now() - startedAt);
     try {
-      return await attempt();
+      return await attempt(share - passedMillis);
     } catch (error) {
-      if (!isTransientInTransaction(error) || Date.now() > until) throw error;
+      const isLate = performance.now() - startedAt > Math.min(CLAIM_WAIT_MILLIS, share / 2);
+      if (isLate || !isWorthAnother(error)) throw error;
+      await endOrphans(client, key);
       await sleep(10 + Math.random() * 40);
     }
   }
+}
+
+function isWorthAnother(error: unknown): boolean {
+  return (
+    isTransientInTransaction(error) || isInDoubt(error) || error instanceof ClaimNotDurableError
+  );
 }

@@ -1,5 +1,6 @@
 import type { Db } from 'mongodb';
 import { LEDGER_COLLECTION } from './ledger';
+import { TRANSACTIONS_COLLECTION } from './orphans';
 
 export const STORE_COLLECTION = 'twinwrite_store';
 
@@ -11,6 +12,7 @@ export interface Migration {
 
 const migrations: readonly Migration[] = [
   { version: 1, name: 'ledger', collections: [LEDGER_COLLECTION, STORE_COLLECTION] },
+  { version: 2, name: 'transactions', collections: [TRANSACTIONS_COLLECTION] },
 ];
 
 interface StoreDocument {
@@ -23,7 +25,11 @@ interface StoreDocument {
 
 /** The migrations that a database lacks, in order. It reads only. */
 export async function pendingMigrations(db: Db): Promise<readonly Migration[]> {
-  const store = await db.collection<StoreDocument>(STORE_COLLECTION).findOne({ _id: 1 });
+  // The application's client may read from secondaries: a worker must not miss what was migrated
+  // a moment ago, nor see what a failover takes back.
+  const store = await db
+    .collection<StoreDocument>(STORE_COLLECTION)
+    .findOne({ _id: 1 }, { readConcern: 'majority', readPreference: 'primary' });
   const reached = store?.migration ?? 0;
   return migrations.filter(({ version }) => version > reached);
 }

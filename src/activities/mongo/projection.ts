@@ -1,6 +1,14 @@
-import { type Collection, type Db, type Filter, Long, type UpdateFilter } from 'mongodb';
+import {
+  type ClientSession,
+  type Collection,
+  type Db,
+  type Filter,
+  Long,
+  type UpdateFilter,
+} from 'mongodb';
 import { TwinwriteError } from '../../domain/errors';
 import type { VersionedImage } from '../image';
+import { within } from './deadline';
 import { duplicateKeyOf } from './errors';
 
 /**
@@ -16,21 +24,41 @@ interface Stamp {
   readonly live: boolean;
 }
 
-interface ProjectedDocument {
+export interface ProjectedDocument {
   readonly _id: string;
   readonly _tw?: Stamp;
   readonly [field: string]: unknown;
 }
 
+/** What became of one image. */
+export type WriteAnswer =
+  | { readonly at: 'written' }
+  /** This version or a later one was there before: nothing was written. */
+  | { readonly at: 'superseded'; readonly version: Long }
+  /** What was met is not yet durable, or was just removed: to be tried again. */
+  | { readonly at: 'unclear' };
+
 const MAJORITY = { w: 'majority', journal: true } as const;
 
+/** How whoever must not be misled by a failover reads, and with versions as 64-bit integers. */
+export const MAJORITY_READ = {
+  readConcern: 'majority',
+  readPreference: 'primary',
+  promoteLongs: false,
+} as const;
+
+/** Documents without a version of ours: somebody else wrote them. */
+export const NOT_OURS = {
+  '_tw.version': { $not: { $type: 'number' } },
+} satisfies Filter<ProjectedDocument>;
+
 /**
- * Writes one image if it is newer than the document. When it returns, this version or a later one
- * is there, with majority.
+ * Writes one image if it is newer than the document. When it answers `written` or `superseded`,
+ * this version or a later one is there, with majority.
  *
  * A duplicate key has more than one meaning, and only a majority read tells them apart (F4): a
  * newer version was there first, two first inserts raced, or the document was never ours. On
- * another index than `_id` it is the data that is refused, and the error passes through.
+ * another index than `_id` it passes through, since it takes Postgres to say what it means (F5).
  *
  * @throws TwinwriteError `NotAdopted`
  */
@@ -38,101 +66,142 @@ export async function writeImage(
   db: Db,
   timeoutMillis: number,
   versioned: VersionedImage,
-): Promise<void> {
-  const { projection, id } = versioned.reference;
-  const collection = db.collection<ProjectedDocument>(projection.collection);
-  const version = Long.fromString(versioned.version);
-  const write = (upsert: boolean) =>
-    projection.owns === undefined
-      ? replaceImage(collection, versioned, version, { upsert, timeoutMS: timeoutMillis })
-      : setOwned(collection, projection.owns, versioned, version, {
-          upsert,
-          timeoutMS: timeoutMillis,
-        });
+): Promise<WriteAnswer> {
+  const collection = collectionOf(db, versioned);
+  const older = olderThan(versioned);
+  const put = (upsert: boolean) =>
+    within(
+      timeoutMillis,
+      putImage(collection, older, versioned, { upsert, writeConcern: MAJORITY }),
+    );
   try {
-    await write(true);
+    await put(true);
+    return { at: 'written' };
   } catch (error) {
     if (duplicateKeyOf(error)?.join() !== '_id') throw error;
-    if (await write(false)) return;
-    await assertSuperseded(collection, id, version);
   }
+  if (await put(false)) return { at: 'written' };
+  return await findSuperseding(collection, versioned, timeoutMillis);
 }
 
-interface WriteOptions {
-  readonly upsert: boolean;
-  readonly timeoutMS: number;
+/**
+ * Writes an image over a document that is not ours yet, and makes it ours. Says whether it was
+ * still there and still nobody's.
+ */
+export async function adoptDocument(
+  db: Db,
+  timeoutMillis: number,
+  versioned: VersionedImage,
+): Promise<boolean> {
+  const filter = { _id: { $eq: versioned.reference.id }, ...NOT_OURS };
+  const collection = collectionOf(db, versioned);
+  const options = { writeConcern: MAJORITY };
+  return await within(timeoutMillis, putImage(collection, filter, versioned, options));
+}
+
+/**
+ * Empties a document within a transaction that will write its image, so that the unique values of
+ * the old one are free for others. It stays older than the image; says whether it was older before.
+ */
+export async function emptyDocument(
+  db: Db,
+  session: ClientSession,
+  versioned: VersionedImage,
+): Promise<boolean> {
+  const version = Long.fromString(versioned.version).subtract(1).toString();
+  const emptied = { ...versioned, version, image: undefined };
+  return await putImage(collectionOf(db, versioned), olderThan(versioned), emptied, { session });
+}
+
+/** The same within a transaction; without an upsert, which could break an index there (F39). */
+export async function replaceDocument(
+  db: Db,
+  session: ClientSession,
+  versioned: VersionedImage,
+): Promise<boolean> {
+  return await putImage(collectionOf(db, versioned), olderThan(versioned), versioned, { session });
+}
+
+export function collectionOf(
+  db: Db,
+  { reference }: Pick<VersionedImage, 'reference'>,
+): Collection<ProjectedDocument> {
+  return db.collection<ProjectedDocument>(reference.projection.collection);
+}
+
+/** The version of a document that is ours. Who imported a dump may have narrowed it. */
+export function versionOf(document: Pick<ProjectedDocument, '_tw'>): Long | undefined {
+  const version: unknown = document._tw?.version;
+  if (Long.isLong(version)) return version;
+  return typeof version === 'number' ? Long.fromNumber(version) : undefined;
+}
+
+interface PutOptions {
+  readonly upsert?: boolean;
+  readonly writeConcern?: typeof MAJORITY;
+  readonly session?: ClientSession;
 }
 
 /**
  * A missing version never matches: a document that is not ours is met by the insert, whose
  * duplicate key reports it.
  */
-function olderThan(id: string, version: Long): Filter<ProjectedDocument> {
-  return { _id: { $eq: id }, '_tw.version': { $lt: version } };
+function olderThan({ reference, version }: VersionedImage): Filter<ProjectedDocument> {
+  return { _id: { $eq: reference.id }, '_tw.version': { $lt: Long.fromString(version) } };
 }
 
-async function replaceImage(
+async function putImage(
   collection: Collection<ProjectedDocument>,
-  { reference, image }: VersionedImage,
-  version: Long,
-  options: WriteOptions,
+  filter: Filter<ProjectedDocument>,
+  { reference, image, version }: VersionedImage,
+  options: PutOptions,
 ): Promise<boolean> {
-  const stamp: Stamp = { version, live: image !== undefined };
-  const answer = await collection.replaceOne(
-    olderThan(reference.id, version),
-    { ...image, _id: reference.id, _tw: stamp },
-    { ...options, ...writeOptions(stamp) },
-  );
+  const { id, projection } = reference;
+  const stamp: Stamp = { version: Long.fromString(version), live: image !== undefined };
+  // A tombstone has none of the fields that the application's validator may require (F14).
+  const all = { ...options, ignoreUndefined: true, bypassDocumentValidation: !stamp.live };
+  const answer =
+    projection.owns === undefined
+      ? await collection.replaceOne(filter, { ...image, _id: id, _tw: stamp }, all)
+      : await collection.updateOne(filter, changeOf(projection.owns, image, stamp), all);
   return answer.matchedCount + answer.upsertedCount > 0;
 }
 
-async function setOwned(
-  collection: Collection<ProjectedDocument>,
+/** Sets what the image has and unsets what it lacks; what is not owned is left alone. */
+function changeOf(
   owns: readonly string[],
-  { reference, image }: VersionedImage,
-  version: Long,
-  options: WriteOptions,
-): Promise<boolean> {
-  const stamp: Stamp = { version, live: image !== undefined };
+  image: VersionedImage['image'],
+  stamp: Stamp,
+): UpdateFilter<ProjectedDocument> {
   const present = owns.filter((field) => image?.[field] !== undefined);
   const absent = owns.filter((field) => image?.[field] === undefined);
-  const change: UpdateFilter<ProjectedDocument> = {
+  return {
     $set: { ...Object.fromEntries(present.map((field) => [field, image?.[field]])), _tw: stamp },
     ...(absent.length === 0
       ? {}
       : { $unset: Object.fromEntries(absent.map((field) => [field, ''])) }),
   };
-  const answer = await collection.updateOne(olderThan(reference.id, version), change, {
-    ...options,
-    ...writeOptions(stamp),
-  });
-  return answer.matchedCount + answer.upsertedCount > 0;
 }
 
-/** A tombstone has none of the fields that the application's validator may require (F14). */
-function writeOptions({ live }: Stamp) {
-  return { writeConcern: MAJORITY, ignoreUndefined: true, bypassDocumentValidation: !live };
-}
-
-async function assertSuperseded(
+async function findSuperseding(
   collection: Collection<ProjectedDocument>,
-  id: string,
-  version: Long,
-): Promise<void> {
-  const found = await collection.findOne(
-    { _id: { $eq: id } },
-    {
-      projection: { _tw: 1 },
-      readConcern: 'majority',
-      readPreference: 'primary',
-      promoteLongs: false,
-    },
+  { reference, version }: VersionedImage,
+  timeoutMillis: number,
+): Promise<WriteAnswer> {
+  const found = await within(
+    timeoutMillis,
+    collection.findOne(
+      { _id: { $eq: reference.id } },
+      { ...MAJORITY_READ, projection: { _tw: 1 } },
+    ),
   );
-  if (found === null)
-    throw new Error('the document was there and is gone; the next attempt writes it');
-  if (found._tw === undefined) {
-    throw new TwinwriteError('NotAdopted', { collection: collection.collectionName, id });
+  if (found === null) return { at: 'unclear' };
+  const foundVersion = versionOf(found);
+  if (foundVersion === undefined) {
+    const { collectionName } = collection;
+    throw new TwinwriteError('NotAdopted', { collection: collectionName, id: reference.id });
   }
-  if (found._tw.version.lessThan(version))
-    throw new Error('the first insert was lost; the next attempt replaces it');
+  // A majority read lags behind the write that we met.
+  if (foundVersion.lessThan(Long.fromString(version))) return { at: 'unclear' };
+  return { at: 'superseded', version: foundVersion };
 }

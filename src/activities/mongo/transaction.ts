@@ -1,11 +1,18 @@
 import type { ClientSession, MongoClient } from 'mongodb';
+import { TwinwriteError } from '../../domain/errors';
+import type { LedgerKey } from '../ledger-key';
+import { startDeadline, within } from './deadline';
+import { asInDoubt, isAbortedByServer } from './errors';
+import { killSession, noteOpen } from './orphans';
 
 export interface TransactionOptions {
   /**
-   * Bounds the whole transaction. The server's own `transactionLifetimeLimitSeconds` ends what a
-   * dead worker left open.
+   * Bounds the whole transaction. What a dead worker left open is ended by whoever meets it, or at
+   * last by the server's own `transactionLifetimeLimitSeconds`.
    */
   readonly timeoutMillis: number;
+  /** Whose transaction it is. */
+  readonly key: Pick<LedgerKey, 'definition' | 'token'>;
 }
 
 /**
@@ -21,8 +28,11 @@ export async function inTransaction<Result>(
   options: TransactionOptions,
   work: (session: ClientSession) => Promise<Result>,
 ): Promise<Result> {
+  const { key, timeoutMillis } = options;
   const session = client.startSession();
-  const deadline = startDeadline(options.timeoutMillis);
+  const deadline = startDeadline(timeoutMillis);
+  // Beside the first operations, so that it costs no time.
+  const noted = noteOpen(client, session, key, timeoutMillis);
   try {
     session.startTransaction({
       readConcern: { level: 'snapshot' },
@@ -30,30 +40,43 @@ export async function inTransaction<Result>(
       readPreference: 'primary',
     });
     const result = await Promise.race([work(session), deadline.passed]);
-    await Promise.race([session.commitTransaction(), deadline.passed]);
+    assertOpen(session, key);
+    await Promise.race([noted, deadline.passed]);
+    await Promise.race([commit(session), deadline.passed]);
+    await session.endSession();
     return result;
+  } catch (error) {
+    await giveUp(client, session, error);
+    throw error;
   } finally {
     deadline.clear();
-    // Ending the session aborts what is still open, and makes every later operation of a callback
-    // that outlived its deadline fail.
-    await session.endSession().catch(() => {});
   }
 }
 
-class MongoDeadlineError extends Error {
-  override readonly name = 'MongoDeadlineError';
+/** The attempt has failed, and Temporal waits for its answer. */
+const END_WITHIN_MILLIS = 250;
 
-  constructor(timeoutMillis: number) {
-    super(`MongoDB did not finish within ${timeoutMillis} ms`);
+async function commit(session: ClientSession): Promise<void> {
+  try {
+    await session.commitTransaction();
+  } catch (error) {
+    throw asInDoubt(error);
   }
 }
 
-function startDeadline(timeoutMillis: number) {
-  let timer: NodeJS.Timeout | undefined;
-  const passed = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new MongoDeadlineError(timeoutMillis)), timeoutMillis);
-  });
-  // Nobody may be listening when it passes.
-  passed.catch(() => {});
-  return { passed, clear: () => clearTimeout(timer) };
+/** A callback that commits or aborts by itself takes the claim along, or loses it. */
+function assertOpen(session: ClientSession, { definition }: TransactionOptions['key']): void {
+  if (session.inTransaction()) return;
+  const problem = 'ended the transaction, which belongs to Twinwrite';
+  throw new TwinwriteError('TransactionMisused', { definition, problem });
+}
+
+/**
+ * Leaves nothing open on the server. The driver's own abort is not enough: it is not sent after a
+ * commit, even one that never arrived, and it waits for a command that is still running.
+ */
+async function giveUp(client: MongoClient, session: ClientSession, error: unknown): Promise<void> {
+  if (!isAbortedByServer(error)) await killSession(client, session.id?.id);
+  // An ended session makes every later operation of a callback that outlived its deadline fail.
+  await within(END_WITHIN_MILLIS, session.endSession()).catch(() => {});
 }

@@ -1,6 +1,7 @@
 import type { PoolClient } from 'pg';
 import type { PostgresClient } from '../../domain/definition';
 import { TwinwriteError } from '../../domain/errors';
+import { runCallback } from '../callback-fault';
 
 // Only what ends or opens the transaction: savepoints stay inside it.
 const TRANSACTION_CONTROL =
@@ -20,7 +21,10 @@ export async function lendClient<Result>(
 ): Promise<Result> {
   const lent = new LentClient(definition, client);
   try {
-    const result = await callback(lent.asClient());
+    const result = await runCallback(
+      () => callback(lent.asClient()),
+      (error) => lent.threw(error),
+    );
     await lent.assertUndisturbed();
     return result;
   } finally {
@@ -30,7 +34,7 @@ export async function lendClient<Result>(
 
 class LentClient {
   #open = 0;
-  #failed = false;
+  readonly #errors = new Set<unknown>();
   #revoked = false;
 
   constructor(
@@ -57,7 +61,7 @@ class LentClient {
       const query = this.client.query.bind(this.client) as (...all: unknown[]) => Promise<unknown>;
       return await query(...parameters);
     } catch (error) {
-      this.#failed = true;
+      this.#errors.add(error);
       throw error;
     } finally {
       this.#open -= 1;
@@ -68,10 +72,15 @@ class LentClient {
     if (this.#open > 0) this.#misused(`returned with ${this.#open} queries not awaited`);
     // An error reaches us before the server has said in which state it left the transaction: ask
     // once more.
-    if (this.#failed) await this.client.query('').catch(() => {});
+    if (this.#errors.size > 0) await this.client.query('').catch(() => {});
     const status = this.client.getTransactionStatus();
     if (status === 'E') this.#misused('swallowed the error of a statement');
     if (status !== 'T') this.#misused('ended the transaction, which belongs to Twinwrite');
+  }
+
+  /** Whether an error came out of a query, and not out of the callback's own code. */
+  threw(error: unknown): boolean {
+    return this.#errors.has(error);
   }
 
   revoke(): void {

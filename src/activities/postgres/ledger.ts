@@ -20,9 +20,9 @@ export interface ClaimedPlan {
   readonly input: Json;
 }
 
-/** A row of the type `twinwrite.recollection`, which every function of the ledger answers with. */
-interface Recollection {
-  readonly answer: 'claimed' | 'forward' | 'undoing' | 'settled' | 'unknown';
+/** A row of the type `twinwrite.ledger_reply`, which every function of the ledger answers with. */
+interface LedgerRow {
+  readonly answer: 'claimed' | 'waiting' | 'forward' | 'undoing' | 'settled' | 'unknown';
   readonly state: 'queued' | 'applied' | 'undone' | 'refused' | 'fenced';
   readonly fingerprint: string;
   readonly ticket: string;
@@ -32,19 +32,44 @@ interface Recollection {
   readonly undoable: boolean;
   readonly entities: string[];
   readonly documents: string[];
+  readonly workflow: string;
+  /** It had waited in the queue. */
+  readonly by_turn: boolean | null;
+  /** The workflows whose turn may have come by this, to be called after the commit. */
+  readonly turns: string[] | null;
 }
 
-export type ClaimAnswer = { readonly at: 'claimed'; readonly claim: Claim } | LedgerAnswer;
+/** The leg is this transaction's to run. */
+export interface Claimed {
+  readonly at: 'claimed';
+  readonly claim: Claim;
+  /** It waited for its turn: its end is told to the ledger, which may have to hand the turn on. */
+  readonly byTurn: boolean;
+}
+
+/**
+ * What a change of the ledger answers, and whom it calls: once it is committed, not before. The
+ * driver that asks for the change is a workflow, which is not called by what it does itself.
+ */
+export interface LedgerReply {
+  readonly answer: LedgerAnswer;
+  readonly turns: readonly string[];
+}
+
+const DRIVE_WITHIN = `${DRIVE_WITHIN_MILLIS} milliseconds`;
 
 type Queryable = Pick<PoolClient, 'query'> | Pick<Pool, 'query'>;
 
-/** Claims the token for the leg of this transaction, or says what became of it (clause 3). */
+/**
+ * Claims the token for the leg of this transaction, or says what became of it (clause 3). Where an
+ * entity is held it joins the queue, which is committed as well (clause 7).
+ */
 export async function claim(
   client: Queryable,
   key: LedgerKey,
   plan: ClaimedPlan,
-): Promise<ClaimAnswer> {
-  const recollection = await call(client, 'claim', [
+): Promise<Claimed | LedgerAnswer> {
+  const row = await call(client, 'claim_or_wait', [
     key.definition,
     key.token,
     key.fingerprint,
@@ -54,37 +79,51 @@ export async function claim(
     plan.entities,
     plan.documents,
     JSON.stringify(plan.input),
-    `${DRIVE_WITHIN_MILLIS} milliseconds`,
+    DRIVE_WITHIN,
   ]);
-  if (recollection.answer === 'claimed') return { at: 'claimed', claim: claimOf(recollection) };
-  return answerOf(key, recollection);
+  return claimAnswerOf(key, row);
 }
 
-/** What the ledger knows of the token, or nothing when it never heard of it. */
-export async function recall(client: Queryable, key: LedgerKey): Promise<LedgerAnswer | undefined> {
-  const recollection = await call(client, 'recall', [key.definition, key.token]);
-  return recollection.answer === 'unknown' ? undefined : answerOf(key, recollection);
+/** Claims a token that somebody has claimed before; nothing when the ledger never heard of it. */
+export async function claimKnown(
+  client: Queryable,
+  key: LedgerKey,
+): Promise<Claimed | LedgerAnswer | undefined> {
+  const { definition, token, fingerprint } = key;
+  const row = await call(client, 'claim_again', [definition, token, fingerprint, DRIVE_WITHIN]);
+  return row.answer === 'unknown' ? undefined : claimAnswerOf(key, row);
 }
 
-/** Records what `apply` returned, in the transaction of the claim. */
-export async function recordResult(client: Queryable, key: LedgerKey, result: Json): Promise<void> {
-  await client.query(
-    /*sql*/ `update twinwrite.ledger set result = $3 where definition = $1 and token = $2`,
-    [key.definition, key.token, JSON.stringify(result)],
+/**
+ * Records what `apply` returned, as the last statement of the leg: it may hand a turn on, and locks
+ * those whom it calls.
+ */
+export async function finishLeg(
+  client: Queryable,
+  key: LedgerKey,
+  { claim: claimed, byTurn }: Pick<Claimed, 'claim' | 'byTurn'>,
+  driver: string,
+): Promise<LedgerReply> {
+  const { rows } = await client.query<{ turns: string[] }>(
+    /*sql*/ `select twinwrite.finish_leg($1, $2, $3, $4, $5) as turns`,
+    [key.definition, key.token, JSON.stringify(claimed.result), driver, byTurn],
   );
+  return { answer: { at: 'forward', claim: claimed }, turns: rows[0]?.turns ?? [] };
 }
 
 /**
  * Records a refusal by Postgres, after the leg's rollback. The first record wins: the answer may be
  * an outcome that somebody else recorded.
  */
-export async function refuse(client: Queryable, key: LedgerKey, reason: Reason) {
-  return answerOf(key, await call(client, 'refuse', [...identity(key), JSON.stringify(reason)]));
+export async function refuse(client: Queryable, key: LedgerKey, reason: Reason, driver: string) {
+  const parameters = [...identity(key), driver, JSON.stringify(reason)];
+  return replyOf(key, await call(client, 'refuse', parameters));
 }
 
 /** Decides that the update is undone, or that it never ran and never will (clause 5). */
-export async function fence(client: Queryable, key: LedgerKey, reason: Reason) {
-  return answerOf(key, await call(client, 'fence', [...identity(key), JSON.stringify(reason)]));
+export async function fence(client: Queryable, key: LedgerKey, reason: Reason, driver: string) {
+  const parameters = [...identity(key), driver, JSON.stringify(reason)];
+  return replyOf(key, await call(client, 'fence', parameters));
 }
 
 /**
@@ -92,25 +131,53 @@ export async function fence(client: Queryable, key: LedgerKey, reason: Reason) {
  * applied means: undo it now.
  */
 export async function beginUndo(client: Queryable, key: LedgerKey) {
-  const recollection = await call(client, 'begin_undo', [key.definition, key.token]);
-  const mustUndo = recollection.answer === 'undoing' && recollection.state === 'applied';
-  return { mustUndo, answer: answerOf(key, recollection) };
+  const row = await call(client, 'open_undo', [key.definition, key.token]);
+  const mustUndo = row.answer === 'undoing' && row.state === 'applied';
+  return { mustUndo, answer: answerOf(key, row) };
 }
 
 export async function finishUndo(client: Queryable, key: LedgerKey) {
-  return answerOf(key, await call(client, 'finish_undo', [key.definition, key.token]));
+  return replyOf(key, await call(client, 'conclude_undo', [key.definition, key.token]));
 }
 
 export async function resumeForward(client: Queryable, key: LedgerKey) {
-  return answerOf(key, await call(client, 'resume_forward', [key.definition, key.token]));
+  return answerOf(key, await call(client, 'go_forward', [key.definition, key.token]));
 }
 
 /**
- * Ends the update forward, or undone once its undo is recorded. Whoever comes second reads what the
- * first one decided.
+ * Ends the update: forward, or undone once its undo is recorded, as the claim that MongoDB was
+ * written for says. Whoever comes second reads what the first one decided.
  */
-export async function settle(client: Queryable, key: LedgerKey, ticket: string) {
-  return answerOf(key, await call(client, 'settle', [key.definition, key.token, ticket]));
+export async function settle(client: Queryable, key: LedgerKey, { ticket, undone }: Claim) {
+  const parameters = [key.definition, key.token, ticket, undone === true];
+  return replyOf(key, await call(client, 'settle', parameters));
+}
+
+/** Says that the update needs somebody, and why. */
+export async function park(
+  client: Queryable,
+  key: Pick<LedgerKey, 'definition' | 'token'>,
+  why: string,
+): Promise<void> {
+  const parameters = [key.definition, key.token, why];
+  await client.query(/*sql*/ `select twinwrite.park($1, $2, $3)`, parameters);
+}
+
+/**
+ * The workflows that were called and did not come. Each is named again, ever more rarely: a call is
+ * a signal, and signals get lost with the process that sends them (clause 7).
+ */
+export async function findOverdueCalls(client: Queryable, atMost: number): Promise<string[]> {
+  const { rows } = await client.query<{ workflow: string }>(
+    /*sql*/ `select workflow from twinwrite.call_overdue($1) workflow`,
+    [atMost],
+  );
+  return rows.map(({ workflow }) => workflow);
+}
+
+/** These were called. What is left to them to do is in the queue, or nothing is. */
+export async function forgetCalls(client: Queryable, workflows: readonly string[]): Promise<void> {
+  await client.query(/*sql*/ `delete from twinwrite.call where workflow = any($1)`, [workflows]);
 }
 
 function identity(key: LedgerKey): string[] {
@@ -118,69 +185,83 @@ function identity(key: LedgerKey): string[] {
 }
 
 type LedgerFunction =
-  | 'claim'
-  | 'recall'
+  | 'claim_or_wait'
+  | 'claim_again'
   | 'refuse'
   | 'fence'
-  | 'begin_undo'
-  | 'finish_undo'
-  | 'resume_forward'
+  | 'open_undo'
+  | 'conclude_undo'
+  | 'go_forward'
   | 'settle';
 
 async function call(
   client: Queryable,
   name: LedgerFunction,
   parameters: readonly unknown[],
-): Promise<Recollection> {
+): Promise<LedgerRow> {
   const placeholders = parameters.map((_, index) => `$${index + 1}`).join(', ');
-  const answer = await client.query<Recollection>(
+  const answer = await client.query<LedgerRow>(
     /*sql*/ `select * from twinwrite.${name}(${placeholders})`,
     [...parameters],
   );
-  const recollection = answer.rows[0];
-  if (recollection === undefined) throw new Error(`twinwrite.${name} answered no row`);
-  return recollection;
+  const row = answer.rows[0];
+  if (row === undefined) throw new Error(`twinwrite.${name} answered no row`);
+  return row;
 }
 
-function answerOf(key: LedgerKey, recollection: Recollection): LedgerAnswer {
-  const { answer, fingerprint } = recollection;
+function claimAnswerOf(key: LedgerKey, row: LedgerRow): Claimed | LedgerAnswer {
+  if (row.answer !== 'claimed') return answerOf(key, row);
+  assertFingerprint(key, row);
+  return { at: 'claimed', claim: claimOf(row), byTurn: row.by_turn === true };
+}
+
+function replyOf(key: LedgerKey, row: LedgerRow): LedgerReply {
+  return { answer: answerOf(key, row), turns: row.turns ?? [] };
+}
+
+function answerOf(key: LedgerKey, row: LedgerRow): LedgerAnswer {
+  const { answer, workflow } = row;
   if (answer === 'unknown') {
     const { definition, token } = key;
     throw new TwinwriteError('UnknownUpdate', { definition, token });
   }
-  if (fingerprint !== key.fingerprint) {
-    const { definition, token } = key;
-    throw new TwinwriteError('TokenReused', { definition, token });
-  }
-  if (answer === 'settled') return { at: 'settled', outcome: outcomeOf(recollection) };
-  const claimed = claimOf(recollection);
+  assertFingerprint(key, row);
+  if (answer === 'settled') return { at: 'settled', outcome: outcomeOf(row) };
+  if (answer === 'waiting') return { at: 'waiting', workflow };
+  const claimed = claimOf(row);
   if (answer === 'undoing') {
-    return { at: 'undoing', claim: claimed, reason: reasonOf(recollection) };
+    return { at: 'undoing', claim: claimed, reason: reasonOf(row) };
   }
   return { at: 'forward', claim: claimed };
 }
 
-function outcomeOf(recollection: Recollection): Outcome<Json> {
-  switch (recollection.state) {
+function assertFingerprint(key: LedgerKey, { fingerprint }: LedgerRow): void {
+  if (fingerprint === key.fingerprint) return;
+  const { definition, token } = key;
+  throw new TwinwriteError('TokenReused', { definition, token });
+}
+
+function outcomeOf(row: LedgerRow): Outcome<Json> {
+  switch (row.state) {
     case 'applied':
-      return { status: 'applied', result: resultOf(recollection) };
+      return { status: 'applied', result: resultOf(row) };
     case 'undone':
-      return { status: 'compensated', reason: reasonOf(recollection) };
+      return { status: 'compensated', reason: reasonOf(row) };
     default:
-      return { status: 'refused', reason: reasonOf(recollection) };
+      return { status: 'refused', reason: reasonOf(row) };
   }
 }
 
-function claimOf(recollection: Recollection): Claim {
-  const { ticket, form, undoable, entities, documents } = recollection;
-  return { ticket, form, undoable, entities, documents, result: resultOf(recollection) };
+function claimOf(row: LedgerRow): Claim {
+  const { ticket, form, undoable, entities, documents } = row;
+  return { ticket, form, undoable, entities, documents, result: resultOf(row) };
 }
 
-function resultOf({ result }: Recollection): Json {
+function resultOf({ result }: LedgerRow): Json {
   return result === null ? null : (JSON.parse(result) as Json);
 }
 
-function reasonOf({ reason }: Recollection): Reason {
+function reasonOf({ reason }: LedgerRow): Reason {
   if (reason === null) throw new Error('an update that was not applied has a reason recorded');
   return JSON.parse(reason) as Reason;
 }

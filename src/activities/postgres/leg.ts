@@ -4,13 +4,21 @@ import type { Json } from '../../domain/json';
 import type { Reason } from '../../domain/outcome';
 import type { Claim, LedgerAnswer } from '../../domain/update-request';
 import { readImages } from '../image';
+import type { LedgerKey } from '../ledger-key';
 import { recordableResult } from '../recordable-result';
 import { RefusedError, refuseByDefinition } from '../refusal';
 import type { UpdateInHand } from '../update-in-hand';
 import { lendClient } from './callback-client';
 import { isDatabaseError, reasonOf, verdictOf } from './errors';
+import type { LedgerReply } from './ledger';
 import * as ledger from './ledger';
 import { inTransaction } from './transaction';
+
+export interface PostgresStore {
+  readonly pool: Pool;
+  /** Tells these workflows that their turn may have come. It never fails, and returns at once. */
+  readonly callTurns: (workflows: readonly string[]) => void;
+}
 
 /**
  * The Postgres half of an update's protocol.
@@ -21,39 +29,69 @@ import { inTransaction } from './transaction';
  *    what cannot be finished is not begun (clause 2).
  * 3. Any error of COMMIT is in doubt; the next attempt's claim resolves it (clause 4).
  * 4. A refusal is recorded after its rollback, and the first record wins (clause 6).
+ * 5. Whoever is called has its turn by a commit: it is called after it, through the client. A call
+ *    that is lost is made again (F20, F23).
  */
-export async function applyPostgres(pool: Pool, update: UpdateInHand): Promise<LedgerAnswer> {
+export async function applyPostgres(
+  store: PostgresStore,
+  update: UpdateInHand,
+): Promise<LedgerAnswer> {
   const invalid = await update.findInvalidInput();
-  // A token that the ledger knows is answered before its input is judged: a schema tightened by a
-  // deploy refuses nothing that is in flight.
-  if (invalid !== undefined) return await answerKnown(pool, update, invalid);
   try {
-    return await inTransaction(pool, bounds(update), (client) => claimAndApply(client, update));
+    return await inLedger(store, update, (client) => claimAndApply(client, update, invalid));
   } catch (error) {
     const reason = refusalOf(error);
     if (reason === undefined) throw error;
-    return await inTransaction(pool, bounds(update), (client) =>
-      ledger.refuse(client, update.key, reason),
+    return await inLedger(store, update, (client) =>
+      ledger.refuse(client, update.key, reason, update.workflow),
     );
   }
 }
 
-async function claimAndApply(client: PoolClient, update: UpdateInHand): Promise<LedgerAnswer> {
+/** A transaction on the ledger; whom it calls is called once it is committed. */
+async function inLedger(
+  { pool, callTurns }: PostgresStore,
+  { timeoutMillis }: UpdateInHand,
+  work: (client: PoolClient) => Promise<LedgerReply>,
+  share: 'postgres' | 'settle' = 'postgres',
+): Promise<LedgerAnswer> {
+  const bounds = { timeoutMillis: shareMillis(share, timeoutMillis) };
+  const { answer, turns } = await inTransaction(pool, bounds, work);
+  if (turns.length > 0) callTurns(turns);
+  return answer;
+}
+
+async function claimAndApply(
+  client: PoolClient,
+  update: UpdateInHand,
+  invalid: Error | undefined,
+): Promise<LedgerReply> {
   const { definition, key } = update;
-  const claimed = await ledger.claim(client, key, await update.plan());
-  if (claimed.at !== 'claimed') return claimed;
+  const claimed = await claimToken(client, update, invalid);
+  if (claimed.at !== 'claimed') return withoutTurns(claimed);
   const input = await update.input();
   const returned: unknown = await lendClient(definition.name, client, (lent) =>
     definition.postgres.apply({ client: lent, input, refuse: refuseByDefinition }),
   );
   const result = recordableResult(returned);
-  await ledger.recordResult(client, key, result);
   await readImages(client, await update.documents(claimed.claim.documents));
-  return { at: 'forward', claim: { ...claimed.claim, result } };
+  const finished = { ...claimed, claim: { ...claimed.claim, result } };
+  return await ledger.finishLeg(client, key, finished, update.workflow);
 }
 
-function bounds({ timeoutMillis }: UpdateInHand) {
-  return { timeoutMillis: shareMillis('postgres', timeoutMillis) };
+/**
+ * An input that this build refuses begins nothing. A token that the ledger knows is answered, or
+ * has its turn, all the same: a schema tightened by a deploy refuses nothing that is in flight.
+ */
+async function claimToken(client: PoolClient, update: UpdateInHand, invalid: Error | undefined) {
+  if (invalid === undefined) return await ledger.claim(client, update.key, await update.plan());
+  const known = await ledger.claimKnown(client, update.key);
+  if (known === undefined) throw invalid;
+  return known;
+}
+
+function withoutTurns(answer: LedgerAnswer): LedgerReply {
+  return { answer, turns: [] };
 }
 
 function refusalOf(error: unknown): Reason | undefined {
@@ -64,20 +102,23 @@ function refusalOf(error: unknown): Reason | undefined {
 
 /** Makes sure that the leg never runs after this, or finds that it ran (clause 5). */
 export async function fencePostgres(
-  pool: Pool,
+  store: PostgresStore,
   update: UpdateInHand,
   reason: Reason,
 ): Promise<LedgerAnswer> {
-  return await inTransaction(pool, bounds(update), (client) =>
-    ledger.fence(client, update.key, reason),
+  return await inLedger(store, update, (client) =>
+    ledger.fence(client, update.key, reason, update.workflow),
   );
 }
 
 /** Undoes the leg at most once, as a new version of its documents. */
-export async function undoPostgres(pool: Pool, update: UpdateInHand): Promise<LedgerAnswer> {
-  return await inTransaction(pool, bounds(update), async (client) => {
+export async function undoPostgres(
+  store: PostgresStore,
+  update: UpdateInHand,
+): Promise<LedgerAnswer> {
+  return await inLedger(store, update, async (client) => {
     const { mustUndo, answer } = await ledger.beginUndo(client, update.key);
-    if (!mustUndo || answer.at !== 'undoing') return answer;
+    if (!mustUndo || answer.at !== 'undoing') return withoutTurns(answer);
     await runUndo(client, update, answer.claim.result);
     return await ledger.finishUndo(client, update.key);
   });
@@ -87,40 +128,46 @@ async function runUndo(client: PoolClient, update: UpdateInHand, result: Json): 
   const { definition } = update;
   const input = await update.input();
   const undo = definition.postgres.undo;
-  if (undo === undefined) {
-    // The claim recorded an undo and this build has none: an older build, or a mistake. It waits
-    // for the right one.
-    throw new Error(`${definition.name} was claimed with an undo that this build does not have`);
-  }
+  if (undo === undefined) throw update.withoutUndo();
   await lendClient(definition.name, client, (lent) => undo({ client: lent, input, result }));
 }
 
-export async function resumeForward(pool: Pool, update: UpdateInHand): Promise<LedgerAnswer> {
-  return await inTransaction(pool, bounds(update), (client) =>
-    ledger.resumeForward(client, update.key),
+export async function resumeForward(
+  store: PostgresStore,
+  update: UpdateInHand,
+): Promise<LedgerAnswer> {
+  return await inLedger(store, update, async (client) =>
+    withoutTurns(await ledger.resumeForward(client, update.key)),
   );
 }
 
 /** Ends the update, forward or undone: the last thing that happens to it (clause 5). */
 export async function settle(
-  pool: Pool,
+  store: PostgresStore,
   update: UpdateInHand,
   claim: Claim,
 ): Promise<LedgerAnswer> {
-  const timeoutMillis = shareMillis('settle', update.timeoutMillis);
-  return await inTransaction(pool, { timeoutMillis }, (client) =>
-    ledger.settle(client, update.key, claim.ticket),
+  return await inLedger(
+    store,
+    update,
+    (client) => ledger.settle(client, update.key, claim),
+    'settle',
   );
 }
 
-async function answerKnown(
-  pool: Pool,
-  update: UpdateInHand,
-  invalid: Error,
-): Promise<LedgerAnswer> {
-  const known = await inTransaction(pool, bounds(update), (client) =>
-    ledger.recall(client, update.key),
-  );
-  if (known === undefined) throw invalid;
-  return known;
+const PARK_WITHIN_MILLIS = 500;
+const MAX_WHY_CHARACTERS = 1_000;
+
+/**
+ * Notes in the ledger that the update needs somebody: for those who look there. The workflow waits
+ * whether or not it could be noted.
+ */
+export async function notePark(
+  { pool }: PostgresStore,
+  key: Pick<LedgerKey, 'definition' | 'token'>,
+  why: string,
+): Promise<void> {
+  const bounds = { timeoutMillis: PARK_WITHIN_MILLIS };
+  const text = why.slice(0, MAX_WHY_CHARACTERS);
+  await inTransaction(pool, bounds, (client) => ledger.park(client, key, text)).catch(() => {});
 }

@@ -1,5 +1,10 @@
-import type { Pool } from 'pg';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Pool, PoolClient } from 'pg';
+import { isDatabaseError } from './errors';
 import { ledger } from './migrations/0001-ledger';
+import { queue } from './migrations/0002-queue';
+import { protocol } from './migrations/0003-protocol';
+import { views } from './migrations/0004-views';
 
 export interface Migration {
   readonly version: number;
@@ -7,7 +12,7 @@ export interface Migration {
   readonly sql: string;
 }
 
-const migrations: readonly Migration[] = [ledger];
+const migrations: readonly Migration[] = [ledger, queue, protocol, views];
 
 /** Where the migrations are recorded. */
 export const BOOTSTRAP = /*sql*/ `
@@ -42,15 +47,7 @@ export async function migratePostgres(pool: Pool): Promise<readonly Migration[]>
     await client.query(`select pg_advisory_lock(${ADVISORY_LOCK})`);
     await client.query(BOOTSTRAP);
     const missing = await pendingMigrations(pool);
-    for (const { version, name, sql } of missing) {
-      await client.query('begin');
-      await client.query(sql);
-      await client.query('insert into twinwrite.migration (version, name) values ($1, $2)', [
-        version,
-        name,
-      ]);
-      await client.query('commit');
-    }
+    for (const migration of missing) await applyBesideLegs(client, migration);
     await client.query(`select pg_advisory_unlock(${ADVISORY_LOCK})`);
     client.release();
     return missing;
@@ -59,4 +56,40 @@ export async function migratePostgres(pool: Pool): Promise<readonly Migration[]>
     client.release(true);
     throw error;
   }
+}
+
+/**
+ * A leg in flight holds locks on our tables, and whoever comes after a migration that waits for
+ * them waits behind it. So it waits for less than a leg would (one second), lets those pass who
+ * came meanwhile, and asks again.
+ */
+const LOCK_WAIT_MILLIS = 200;
+const LOCK_PAUSE_MILLIS = 300;
+const LOCK_PATIENCE_MILLIS = 5 * 60_000;
+const LOCK_NOT_AVAILABLE = '55P03';
+const DEADLOCK = '40P01';
+
+async function applyBesideLegs(client: PoolClient, migration: Migration): Promise<void> {
+  const untilMillis = performance.now() + LOCK_PATIENCE_MILLIS;
+  for (;;) {
+    try {
+      await apply(client, migration);
+      return;
+    } catch (error) {
+      const isBusy = isDatabaseError(error) && [LOCK_NOT_AVAILABLE, DEADLOCK].includes(error.code);
+      if (!isBusy || performance.now() > untilMillis) throw error;
+      await client.query('rollback');
+      await pause(LOCK_PAUSE_MILLIS);
+    }
+  }
+}
+
+async function apply(client: PoolClient, { version, name, sql }: Migration): Promise<void> {
+  await client.query(`begin; set local lock_timeout = ${LOCK_WAIT_MILLIS}`);
+  await client.query(sql);
+  await client.query('insert into twinwrite.migration (version, name) values ($1, $2)', [
+    version,
+    name,
+  ]);
+  await client.query('commit');
 }

@@ -25,15 +25,18 @@ export async function inTransaction<Result>(
   const deadline = startDeadline(client, options.timeoutMillis);
   try {
     await client.query(begin(options));
-    const result = await work(client);
+    // A callback may wait for something else than the store, and for ever.
+    const result = await Promise.race([work(client), deadline.passed]);
     assertCommitted(await client.query('commit'));
-    deadline.clear();
     client.release();
     return result;
   } catch (error) {
-    deadline.clear();
+    const isLate = deadline.hasPassed();
     await giveBack(client);
-    throw deadline.passed() ? new PostgresDeadlineError(options.timeoutMillis, error) : error;
+    throw isLate ? new PostgresDeadlineError(options.timeoutMillis, error) : error;
+  } finally {
+    // Not before: a rollback may be what never answers, and a session that is ended says so late.
+    deadline.clear();
   }
 }
 
@@ -92,17 +95,24 @@ function assertCommitted(result: QueryResult): void {
  * whatever waits on it.
  */
 function startDeadline(client: PoolClient, timeoutMillis: number) {
-  let passed = false;
+  let hasPassed = false;
+  let timer: NodeJS.Timeout | undefined;
   // A checked-out client that loses its connection emits an error that nobody else listens to,
   // which would end the process.
   const ignore = () => {};
   client.on('error', ignore);
-  const timer = setTimeout(() => {
-    passed = true;
-    client.end().catch(ignore);
-  }, timeoutMillis);
+  const passed = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      hasPassed = true;
+      client.end().catch(ignore);
+      reject(new Error('the deadline has passed'));
+    }, timeoutMillis);
+  });
+  // Nobody may be listening when it passes.
+  passed.catch(ignore);
   return {
-    passed: () => passed,
+    passed,
+    hasPassed: () => hasPassed,
     clear: () => {
       clearTimeout(timer);
       client.off('error', ignore);

@@ -1,5 +1,7 @@
 import { isLeg, meaningOf } from '../../domain/progress';
+import { retryCommandOf } from '../../domain/retry-command';
 import { tableOf } from '../output';
+import { describeParked } from '../standing';
 import type { UpdateReport } from './show';
 
 /** One update, for people. */
@@ -8,6 +10,7 @@ export function describeUpdate(report: UpdateReport): string {
   return [
     `${definition} ${token}: ${state}`,
     ...outcomeLines(report),
+    ...parkedLines(report),
     workflow === null
       ? 'Workflow  none: Temporal has forgotten it, or it never had one of its own'
       : `Workflow  ${workflow.workflowId} (${workflow.status}), started ${workflow.startedAt}${workflow.closedAt === null ? '' : `, closed ${workflow.closedAt}`}`,
@@ -23,6 +26,12 @@ function outcomeLines({ outcome }: UpdateReport): string[] {
   if (outcome === null) return [];
   if (outcome.status === 'applied') return [`Result    ${JSON.stringify(outcome.result)}`];
   return [`Reason    ${outcome.reason.code}: ${outcome.reason.message}`];
+}
+
+function parkedLines({ parked, definition, token }: UpdateReport): string[] {
+  if (parked === null) return [];
+  const command = retryCommandOf(definition, token);
+  return [`Parked    ${describeParked(parked)}`, `          once the cause is mended: ${command}`];
 }
 
 function legTable({ legs, outcome }: UpdateReport): string {

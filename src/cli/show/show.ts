@@ -1,21 +1,14 @@
-import { existsSync } from 'node:fs';
 import { type WorkflowExecutionDescription, WorkflowNotFoundError } from '@temporalio/client';
-import {
-  type MongoEntry,
-  type PostgresEntry,
-  readMongoEntry,
-  readPostgresEntry,
-} from '../../activities/ledger-entries';
+import type { MongoEntry, PostgresEntry } from '../../activities/ledger-entries';
 import type { Twinwrite } from '../../client';
 import { throwAsTwinwriteError } from '../../client/temporal-errors';
 import { readCommandConfig } from '../../config';
-import { TwinwriteError } from '../../domain/errors';
-import type { Json } from '../../domain/json';
-import type { Outcome, Reason } from '../../domain/outcome';
+import type { Outcome } from '../../domain/outcome';
+import { PARKED, RUNNING } from '../../domain/search-attributes';
 import type { ShowCommandOptions } from '../commands/show';
-import { findDefinition, loadConfig } from '../load-config';
+import { lookUpMongo, lookUpPostgres, recordedOutcome, throwUnknown } from '../look-up';
 import { createOutput } from '../output';
-import { openMongo, openPostgres } from '../stores';
+import { findStanding, type Parked, parkedOf } from '../standing';
 import { connectToTemporal } from '../temporal';
 import { describeUpdate } from './describe';
 import { type Leg, legsOf } from './legs';
@@ -27,6 +20,8 @@ export interface UpdateReport {
   /** The outcome's status, the stage in the ledger, or what its workflow is. */
   readonly state: string;
   readonly outcome: Outcome | null;
+  /** Why it needs somebody; nothing while it runs by itself, and once it is settled. */
+  readonly parked: Parked | null;
   /** Nothing when Temporal has forgotten it. */
   readonly workflow: WorkflowReport | null;
   readonly legs: readonly Leg[];
@@ -55,16 +50,17 @@ export async function show(
 ): Promise<void> {
   const output = createOutput(options);
   const { postgresUrl, mongoUri } = readCommandConfig();
-  const postgres = await withPostgres(postgresUrl, name, token);
-  const mongo = await withMongo(mongoUri, name, token);
+  const postgres = await lookUpPostgres(postgresUrl, name, token);
+  const mongo = await lookUpMongo(mongoUri, name, token);
   const twinwrite = await connectToTemporal();
   try {
     const ledger = {
       ...(postgres === undefined ? {} : { postgres }),
       ...(mongo === undefined ? {} : { mongo }),
     };
-    const temporal = await askTemporal(twinwrite, name, token, postgres?.workflow);
-    if (temporal === undefined && !postgres && !mongo) await throwUnknown(name, token, options);
+    const temporal = await askTemporal(twinwrite, name, token, postgres);
+    if (temporal === undefined && !postgres && !mongo)
+      await throwUnknown(name, token, options.config);
     const report = reportOf({ definition: name, token, ledger, temporal, twinwrite });
     output.result(report, describeUpdate(report));
   } finally {
@@ -72,30 +68,11 @@ export async function show(
   }
 }
 
-async function withPostgres(url: string | undefined, name: string, token: string) {
-  if (url === undefined) return undefined;
-  const postgres = await openPostgres(url, 1);
-  try {
-    return (await readPostgresEntry(postgres, name, token)) ?? null;
-  } finally {
-    await postgres.end();
-  }
-}
-
-async function withMongo(uri: string | undefined, name: string, token: string) {
-  if (uri === undefined) return undefined;
-  const mongo = await openMongo(uri);
-  try {
-    return (await readMongoEntry(mongo, name, token)) ?? null;
-  } finally {
-    await mongo.close();
-  }
-}
-
 interface TemporalAnswer {
   readonly description: WorkflowExecutionDescription;
   readonly legs: readonly Leg[];
   readonly outcome: Outcome | undefined;
+  readonly parked: Parked | null | undefined;
 }
 
 /** A member of a group has no workflow of its own: the ledger names the one that it ran in. */
@@ -103,34 +80,24 @@ async function askTemporal(
   twinwrite: Twinwrite,
   definition: string,
   token: string,
-  workflow: string | undefined,
+  entry: PostgresEntry | null | undefined,
 ): Promise<TemporalAnswer | undefined> {
   const own = twinwrite.handle(definition, token).workflowId;
-  const handle = twinwrite.client.workflow.getHandle(workflow ?? own);
+  const handle = twinwrite.client.workflow.getHandle(entry?.workflow ?? own);
   try {
     const description = await handle.describe();
     const legs = legsOf(await handle.fetchHistory(), description);
     const isDone = description.status.name === 'COMPLETED' && description.workflowId === own;
     const outcome = isDone ? ((await handle.result()) as Outcome) : undefined;
-    return { description, legs, outcome };
+    const { parked } =
+      description.status.name === 'RUNNING'
+        ? await findStanding(twinwrite.client, handle, description, entry)
+        : { parked: undefined };
+    return { description, legs, outcome, parked };
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return undefined;
     return throwAsTwinwriteError({ definition, token })(error);
   }
-}
-
-async function throwUnknown(
-  name: string,
-  token: string,
-  { config: file }: ShowCommandOptions,
-): Promise<never> {
-  // A misspelled name is the likelier reason, and the config file can tell. One that does not load
-  // is not what was asked about.
-  if (existsSync(file)) {
-    const config = await loadConfig(file).catch(() => undefined);
-    if (config !== undefined) findDefinition(config, name, file);
-  }
-  throw new TwinwriteError('UnknownUpdate', { definition: name, token });
 }
 
 interface Findings {
@@ -144,17 +111,16 @@ interface Findings {
 function reportOf({ definition, token, ledger, temporal, twinwrite }: Findings): UpdateReport {
   const description = temporal?.description;
   // The ledger is the authority on a token.
-  const recorded = ledger.postgres ? outcomeOf(ledger.postgres) : undefined;
-  const outcome = recorded ?? temporal?.outcome;
-  const state =
-    outcome?.status ??
-    ledger.postgres?.state ??
-    (description === undefined ? 'unknown' : stateOf(description.status.name));
+  const outcome =
+    (ledger.postgres ? recordedOutcome(ledger.postgres) : undefined) ?? temporal?.outcome;
+  const parked = outcome === undefined ? findParked(temporal, ledger.postgres) : null;
+  const state = outcome?.status ?? stateOf(parked, description?.status.name, ledger.postgres);
   return {
     definition,
     token,
     state,
     outcome: outcome ?? null,
+    parked,
     workflow: description === undefined ? null : workflowOf(description),
     legs: temporal?.legs ?? [],
     ledger,
@@ -162,16 +128,24 @@ function reportOf({ definition, token, ledger, temporal, twinwrite }: Findings):
   };
 }
 
-function outcomeOf({ state, result, reason }: PostgresEntry): Outcome | undefined {
-  if (state === 'applied')
-    return { status: state, result: result === null ? null : (JSON.parse(result) as Json) };
-  if (state !== 'compensated' && state !== 'refused') return undefined;
-  const unknown: Reason = { code: 'RefusedByDefinition', message: 'No reason is recorded' };
-  return { status: state, reason: reason === null ? unknown : (JSON.parse(reason) as Reason) };
+/** The workflow knows best; the ledger may be late to hear that it is no longer parked. */
+function findParked(
+  temporal: TemporalAnswer | undefined,
+  entry: PostgresEntry | null | undefined,
+): Parked | null {
+  if (temporal?.parked !== undefined) return temporal.parked;
+  return entry?.parked == null ? null : parkedOf(entry.parked);
 }
 
-function stateOf(status: string): string {
-  return status === 'RUNNING' ? 'running' : `ended without an outcome (${status.toLowerCase()})`;
+function stateOf(
+  parked: Parked | null,
+  workflow: string | undefined,
+  entry: PostgresEntry | null | undefined,
+): string {
+  if (parked !== null) return PARKED;
+  if (entry && entry.state !== PARKED) return entry.state;
+  if (workflow === undefined) return 'unknown';
+  return workflow === 'RUNNING' ? RUNNING : `ended without an outcome (${workflow.toLowerCase()})`;
 }
 
 function workflowOf(description: WorkflowExecutionDescription): WorkflowReport {

@@ -23,7 +23,16 @@ export async function runWorker(options: WorkerCommandOptions): Promise<void> {
       const taskQueue = taskQueueOf(options, config);
       const port = options.healthPort ?? environment.healthPort;
       const health = { port, host: environment.healthHost };
-      const worker = await createWorker({ updates, postgres, mongo, logger, taskQueue, health });
+      const projections = config.projections ?? [];
+      const stores = { postgres, mongo };
+      const worker = await createWorker({
+        updates,
+        projections,
+        ...stores,
+        logger,
+        taskQueue,
+        health,
+      });
       const names = updates.map(({ name }) => name);
       logger.info({ taskQueue, updates: names, health: worker.health?.url }, 'worker started');
       const code = await runUntilSignal(worker, { logger });

@@ -30,8 +30,8 @@ describe('the ledger in PostgreSQL', () => {
     workflow: 'w',
     form: 'projection',
     undoable: true,
-    entities: ['e:1'],
-    documents: ['c/1'],
+    entities: [`e:${++sequence}`],
+    documents: [`c/${sequence}`],
     input: {},
     ...overrides,
   });
@@ -70,8 +70,9 @@ describe('the ledger in PostgreSQL', () => {
     const key = freshKey();
     const first = await pool.connect();
     await first.query('begin');
-    await ledger.claim(first, key, plan());
-    await ledger.recordResult(first, key, { n: 1 });
+    const won = await ledger.claim(first, key, plan());
+    if (won.at !== 'claimed') throw new Error('a fresh token is claimed');
+    await ledger.finishLeg(first, key, { ...won, claim: { ...won.claim, result: { n: 1 } } }, 'w');
     const second = within((client) => ledger.claim(client, key, plan()));
     await blockedSession(pool);
     await first.query('commit');
@@ -92,17 +93,17 @@ describe('the ledger in PostgreSQL', () => {
   });
 
   test('clause 7: each claim gives its entities and documents the next version', async () => {
-    await claimed({ entities: ['e:7'], documents: ['c/7'] });
+    await claimed({ entities: ['e:7'], documents: ['c/7'], undoable: false });
     const before = BigInt(await versionOf('c/7'));
-    await claimed({ entities: ['e:7'], documents: ['c/7'] });
+    await claimed({ entities: ['e:7'], documents: ['c/7'], undoable: false });
     expect(BigInt(await versionOf('c/7'))).toBe(before + 1n);
     expect(BigInt(await versionOf('e:7'))).toBe(before + 1n);
   });
 
   test('clause 13: a version begins with the epoch, and a raised epoch outgrows every version', async () => {
-    await claimed({ documents: ['c/epoch'] });
+    await claimed({ documents: ['c/epoch'], undoable: false });
     await pool.query('update twinwrite.store set epoch = epoch + 1');
-    await claimed({ documents: ['c/epoch'] });
+    await claimed({ documents: ['c/epoch'], undoable: false });
     expect(BigInt(await versionOf('c/epoch'))).toBe((1n << 40n) + 1n);
     await pool.query('update twinwrite.store set epoch = 0');
   });
@@ -112,16 +113,16 @@ describe('the ledger in PostgreSQL', () => {
     const other = { ...key, fingerprint: '1:y' };
     const reused = { code: 'TokenReused', token: key.token };
     await expect(ledger.claim(pool, other, plan())).rejects.toMatchObject(reused);
-    await expect(ledger.fence(pool, other, REASON)).rejects.toMatchObject(reused);
-    await expect(ledger.refuse(pool, other, REASON)).rejects.toMatchObject(reused);
-    await expect(ledger.recall(pool, other)).rejects.toMatchObject(reused);
+    await expect(answerTo(ledger.fence)(pool, other, REASON, 'w')).rejects.toMatchObject(reused);
+    await expect(answerTo(ledger.refuse)(pool, other, REASON, 'w')).rejects.toMatchObject(reused);
+    await expect(ledger.claimKnown(pool, other)).rejects.toMatchObject(reused);
     expect(await pendingOf(claim.ticket)).toEqual({ stage: 'forward' });
   });
 
   test('clause 5: a fence before the claim refuses it for ever', async () => {
     const key = freshKey();
     const refused = { at: 'settled', outcome: { status: 'refused', reason: REASON } };
-    expect(await ledger.fence(pool, key, REASON)).toEqual(refused);
+    expect(await answerTo(ledger.fence)(pool, key, REASON, 'w')).toEqual(refused);
     expect(await within((client) => ledger.claim(client, key, plan()))).toEqual(refused);
   });
 
@@ -130,7 +131,7 @@ describe('the ledger in PostgreSQL', () => {
     const leg = await pool.connect();
     await leg.query('begin');
     await ledger.claim(leg, key, plan());
-    const fence = ledger.fence(pool, key, REASON);
+    const fence = answerTo(ledger.fence)(pool, key, REASON, 'w');
     await blockedSession(pool);
     await leg.query('commit');
     leg.release();
@@ -141,8 +142,8 @@ describe('the ledger in PostgreSQL', () => {
     for (let round = 0; round < 25; round += 1) {
       const { key, claim } = await claimed();
       const [settled, fenced] = await Promise.all([
-        ledger.settle(pool, key, claim.ticket),
-        ledger.fence(pool, key, REASON),
+        answerTo(ledger.settle)(pool, key, claim),
+        answerTo(ledger.fence)(pool, key, REASON, 'w'),
       ]);
       const isApplied = settled.at === 'settled';
       expect(fenced.at).toBe(isApplied ? 'settled' : 'undoing');
@@ -152,12 +153,12 @@ describe('the ledger in PostgreSQL', () => {
 
   test('clause 5: without an undo the fence finds the update and the way is forward', async () => {
     const { key, claim } = await claimed({ undoable: false });
-    expect(await ledger.fence(pool, key, REASON)).toEqual({ at: 'forward', claim });
+    expect(await answerTo(ledger.fence)(pool, key, REASON, 'w')).toEqual({ at: 'forward', claim });
   });
 
   test('clause 5: an undo gives a projection a new version, and happens once', async () => {
     const { key, claim } = await claimed({ documents: ['c/undo'] });
-    await ledger.fence(pool, key, REASON);
+    await answerTo(ledger.fence)(pool, key, REASON, 'w');
     const before = BigInt(await versionOf('c/undo'));
     const first = await within(async (client) => {
       const opened = await ledger.beginUndo(client, key);
@@ -168,33 +169,44 @@ describe('the ledger in PostgreSQL', () => {
     expect(BigInt(await versionOf('c/undo'))).toBe(before + 1n);
     const second = await within((client) => ledger.beginUndo(client, key));
     expect(second).toMatchObject({ mustUndo: false, answer: { at: 'undoing' } });
-    expect(await ledger.settle(pool, key, claim.ticket)).toEqual({
+    expect(await answerTo(ledger.settle)(pool, key, { ...claim, undone: true })).toEqual({
       at: 'settled',
       outcome: { status: 'compensated', reason: REASON },
     });
   });
 
+  test('clause 5: a late forward leg does not settle an undo whose image nobody has written', async () => {
+    const { key, claim } = await claimed();
+    await ledger.fence(pool, key, REASON, 'w');
+    await within(async (client) => {
+      await ledger.beginUndo(client, key);
+      await ledger.finishUndo(client, key);
+    });
+    expect(await answerTo(ledger.settle)(pool, key, claim)).toMatchObject({ at: 'undoing' });
+    expect(await pendingOf(claim.ticket)).toEqual({ stage: 'undoing' });
+  });
+
   test('clause 5: undoing is not settled before the undo is recorded', async () => {
     const { key, claim } = await claimed();
-    await ledger.fence(pool, key, REASON);
-    expect(await ledger.settle(pool, key, claim.ticket)).toMatchObject({ at: 'undoing' });
+    await answerTo(ledger.fence)(pool, key, REASON, 'w');
+    expect(await answerTo(ledger.settle)(pool, key, claim)).toMatchObject({ at: 'undoing' });
   });
 
   test('clause 5: the undo of a transaction form settles', async () => {
     const { key } = await claimed({ form: 'transaction', documents: [] });
-    await ledger.fence(pool, key, REASON);
+    await answerTo(ledger.fence)(pool, key, REASON, 'w');
     const finished = await within(async (client) => {
       await ledger.beginUndo(client, key);
-      return await ledger.finishUndo(client, key);
+      return (await ledger.finishUndo(client, key)).answer;
     });
     expect(finished).toEqual({ at: 'settled', outcome: { status: 'compensated', reason: REASON } });
   });
 
   test('clause 5: found applied in MongoDB, it goes forward again, but not once it is undone', async () => {
     const { key } = await claimed({ form: 'transaction', documents: [] });
-    await ledger.fence(pool, key, REASON);
+    await answerTo(ledger.fence)(pool, key, REASON, 'w');
     expect(await ledger.resumeForward(pool, key)).toMatchObject({ at: 'forward' });
-    await ledger.fence(pool, key, REASON);
+    await answerTo(ledger.fence)(pool, key, REASON, 'w');
     await within(async (client) => {
       await ledger.beginUndo(client, key);
       return await ledger.finishUndo(client, key);
@@ -206,9 +218,9 @@ describe('the ledger in PostgreSQL', () => {
 
   test('clause 6: the first record wins over a refusal that comes later', async () => {
     const { key, claim } = await claimed();
-    expect(await ledger.refuse(pool, key, REASON)).toEqual({ at: 'forward', claim });
+    expect(await answerTo(ledger.refuse)(pool, key, REASON, 'w')).toEqual({ at: 'forward', claim });
     const refusedFirst = freshKey();
-    await ledger.refuse(pool, refusedFirst, REASON);
+    await answerTo(ledger.refuse)(pool, refusedFirst, REASON, 'w');
     expect(await within((client) => ledger.claim(client, refusedFirst, plan()))).toMatchObject({
       outcome: { status: 'refused', reason: REASON },
     });
@@ -226,7 +238,7 @@ describe('the ledger in PostgreSQL', () => {
       documents: ['c/view'],
       workflow: 'w',
     });
-    await ledger.settle(pool, key, claim.ticket);
+    await answerTo(ledger.settle)(pool, key, claim);
     expect(await look()).toMatchObject({
       state: 'applied',
       mongo_leg: 'applied',
@@ -234,6 +246,13 @@ describe('the ledger in PostgreSQL', () => {
     });
   });
 });
+
+/** What a change of the ledger answers, without whom it calls. */
+function answerTo<Parameters extends unknown[]>(
+  change: (...parameters: Parameters) => Promise<ledger.LedgerReply>,
+): (...parameters: Parameters) => Promise<ledger.LedgerReply['answer']> {
+  return async (...parameters) => (await change(...parameters)).answer;
+}
 
 /** Waits until a session of this database waits for a lock. */
 async function blockedSession(pool: Pool): Promise<void> {
