@@ -30,10 +30,12 @@ describe('house rules', () => {
       );
     const [postgres, mongo] = [names('postgres'), names('mongo')];
     // A callback's client is lent in Postgres, its session bound in MongoDB; only MongoDB has
-    // projected documents.
-    const own = new Set(['callback-client.ts', 'projection.ts']);
+    // projected documents, transactions that outlive their connection, and requests that nothing
+    // but we bounds.
+    const own = new Set(['callback-client.ts', 'orphans.ts', 'deadline.ts']);
+    const isOwn = (name: string) => own.has(name) || name.startsWith('projection');
     const unmatched = [...postgres, ...mongo].filter(
-      (name) => !(postgres.has(name) && mongo.has(name)) && !own.has(name),
+      (name) => !(postgres.has(name) && mongo.has(name)) && !isOwn(name),
     );
     expect(unmatched).toEqual([]);
   });
@@ -54,7 +56,8 @@ describe('house rules', () => {
         file !== relative(ROOT, __filename) &&
         /setTimeout.*timers\/promises|promisify\(setTimeout/.test(read(file)),
     );
-    expect(sleepers).toEqual(['test/support/eventually.ts']);
+    // Late calls are what the chaos is made of.
+    expect(sleepers.sort()).toEqual(['test/chaos/latency.ts', 'test/support/eventually.ts']);
   });
 
   test('what the README defines is what the example runs', () => {
@@ -64,6 +67,22 @@ describe('house rules', () => {
     const defined = blocks.filter((block) => block?.startsWith('export const'));
     expect(defined).toHaveLength(2);
     for (const block of defined) expect(read('examples/orders/definition.ts')).toContain(block);
+  });
+
+  test('every finding that is cited is explained, and cited where the explanation says', () => {
+    const file = 'docs/decisions/0009-findings.md';
+    const rows = [...read(file).matchAll(/^\| (F\d+) +\|.*\|([^|]*)\|$/gm)];
+    const explained = new Map(rows.map(([, finding, places]) => [finding, places ?? '']));
+    const cited = [...filesBelow('src', '.ts'), ...filesBelow('test', '.ts')].flatMap((place) =>
+      [...read(place).matchAll(/\bF\d{1,2}\b/g)].map(([finding]) => finding),
+    );
+    expect([...new Set(cited)].filter((finding) => !explained.has(finding))).toEqual([]);
+    for (const [finding, places] of explained) {
+      for (const [, place = ''] of places.matchAll(/`([^`]+)`/g)) {
+        const text = read(`test/${place.endsWith('.ts') ? place : `${place}.test.ts`}`);
+        expect(text).toMatch(new RegExp(`\\b${finding}\\b`));
+      }
+    }
   });
 
   test('every error code is explained where users look', () => {
