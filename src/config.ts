@@ -77,6 +77,14 @@ export function readStoresConfig(environment: NodeJS.ProcessEnv = process.env): 
   return Object.freeze({ postgresUrl: config.DATABASE_URL, mongoUri: config.MONGODB_URI });
 }
 
+/** For what asks PostgreSQL alone. */
+export function readLedgerConfig(
+  environment: NodeJS.ProcessEnv = process.env,
+): Pick<StoresConfig, 'postgresUrl'> {
+  const config = parse(storesSchema.pick({ DATABASE_URL: true }), environment);
+  return Object.freeze({ postgresUrl: config.DATABASE_URL });
+}
+
 export function readWorkerConfig(environment: NodeJS.ProcessEnv = process.env): WorkerConfig {
   const config = parse(workerSchema, environment);
   return Object.freeze({

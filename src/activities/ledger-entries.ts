@@ -1,7 +1,7 @@
 import type { MongoClient } from 'mongodb';
 import type { Pool } from 'pg';
 import { find } from './mongo/ledger';
-import { isDatabaseError } from './postgres/errors';
+import { isMissingSchema } from './postgres/errors';
 
 /** What the view `twinwrite.updates` says of one update. */
 export interface PostgresEntry {
@@ -10,8 +10,11 @@ export interface PostgresEntry {
   readonly mongoLeg: string;
   readonly at: string;
   readonly workflow: string;
+  /** Its driver meant to be done by now. Never of a settled one. */
+  readonly isOverdue: boolean;
   /** Known while it is not settled. */
   readonly form: 'projection' | 'transaction' | null;
+  readonly undoable: boolean | null;
   readonly entities: readonly string[] | null;
   readonly documents: readonly string[] | null;
   readonly result: string | null;
@@ -29,8 +32,6 @@ export interface MongoEntry {
   readonly at: string;
 }
 
-const MISSING_SCHEMA = new Set(['3F000', '42P01']);
-
 export async function readPostgresEntry(
   postgres: Pool,
   definition: string,
@@ -38,7 +39,7 @@ export async function readPostgresEntry(
 ): Promise<PostgresEntry | undefined> {
   try {
     const { rows } = await postgres.query<Omit<PostgresEntry, 'at'> & { at: Date }>(
-      /*sql*/ `select state, postgres_leg as "postgresLeg", mongo_leg as "mongoLeg", at, workflow, form::text, entities, documents, result, reason, parked
+      /*sql*/ `select state, postgres_leg as "postgresLeg", mongo_leg as "mongoLeg", at, workflow, coalesce(due < now(), false) as "isOverdue", form::text, undoable, entities, documents, result, reason, parked
         from twinwrite.updates where definition = $1 and token = $2`,
       [definition, token],
     );
@@ -46,7 +47,7 @@ export async function readPostgresEntry(
     return row === undefined ? undefined : { ...row, at: row.at.toISOString() };
   } catch (error) {
     // A database that was never migrated knows no update.
-    if (isDatabaseError(error) && MISSING_SCHEMA.has(error.code)) return undefined;
+    if (isMissingSchema(error)) return undefined;
     throw error;
   }
 }

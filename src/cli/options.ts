@@ -26,6 +26,21 @@ export function withTaskQueue(command: Command): Command {
   );
 }
 
+/** What every command has that changes one update. */
+export interface InterventionOptions {
+  readonly dryRun?: boolean;
+  readonly reason?: string;
+}
+
+export function withIntervention(command: Command): Command {
+  return command
+    .option('--dry-run', 'tell what would be done, and do nothing')
+    .option(
+      '--reason <text>',
+      'why, for those who look later: kept in its history, and in twinwrite.intervention where DATABASE_URL is set',
+    );
+}
+
 /** Reads an option that is a whole number within bounds. */
 export function wholeNumber(minimum: number, maximum: number) {
   return (text: string): number => {

@@ -2,8 +2,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { adoptCommand } from './commands/adopt';
+import { cancelCommand } from './commands/cancel';
 import { collectCommand } from './commands/collect';
+import { listCommand } from './commands/list';
 import { migrateCommand } from './commands/migrate';
+import { proveCommand } from './commands/prove';
 import { retryCommand } from './commands/retry';
 import { showCommand } from './commands/show';
 import { stackCommand } from './commands/stack';
@@ -26,7 +29,10 @@ export function createProgram(): Command {
     .addCommand(workerCommand())
     .addCommand(submitCommand())
     .addCommand(showCommand())
+    .addCommand(listCommand())
     .addCommand(retryCommand())
+    .addCommand(cancelCommand())
+    .addCommand(proveCommand())
     .addCommand(adoptCommand())
     .addCommand(collectCommand());
   return eachCommand(program, (command) => {

@@ -1,5 +1,6 @@
 import { MongoClient } from 'mongodb';
 import { Pool } from 'pg';
+import { readLedgerConfig } from '../config';
 import { reasonOf } from '../stack/reasons';
 import { CommandFailure } from './failure';
 
@@ -30,6 +31,15 @@ export async function openPostgres(url: string, connections: number): Promise<Po
       { cause: error },
     );
   }
+}
+
+/**
+ * The same, of the database that `DATABASE_URL` names.
+ *
+ * @throws CommandFailure; TwinwriteError `InvalidConfiguration`
+ */
+export async function openLedger(): Promise<Pool> {
+  return await openPostgres(readLedgerConfig().postgresUrl, 1);
 }
 
 /**

@@ -61,27 +61,35 @@ describe('twinwrite retry', () => {
   test('a parked update is shown with its reason and the command; once mended, the command finishes it', async () => {
     const handle = await park('kettle');
     const { token } = handle;
-    const reason = `orders/${token} exists in MongoDB and was not written by Twinwrite.`;
+    const why = `orders/${token} exists in MongoDB and was not written by Twinwrite.`;
     const shown = await run(['show', 'placeOrder', token]);
     expect(shown.stdout).toContain(`placeOrder ${token}: parked`);
-    expect(shown.stdout).toContain(`Parked    Mongo leg: ${reason}`);
+    expect(shown.stdout).toContain(`Parked    Mongo leg: ${why}`);
     expect(shown.stdout).toContain(
       `once the cause is mended: twinwrite retry placeOrder ${token}\n`,
     );
     await mend(token);
-    const { code, stdout, stderr } = await run(['retry', 'placeOrder', token, '--json']);
+    const dry = await run(['retry', 'placeOrder', token, '--dry-run']);
+    expect(dry.stdout).toContain(
+      'is parked, and would be told to try again now. Nothing was done.',
+    );
+    const reason = ['--reason', 'the document is gone, ticket 4711'];
+    const { code, stdout, stderr } = await run(['retry', 'placeOrder', token, '--json', ...reason]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(JSON.parse(stdout)).toEqual({
       definition: 'placeOrder',
       token,
       state: 'parked',
-      parked: { leg: 'Mongo leg', reason: expect.stringContaining(reason) },
+      parked: { leg: 'Mongo leg', reason: expect.stringContaining(why) },
       outcome: null,
+      isDryRun: false,
       retried: true,
     });
     expect(await handle.outcome()).toMatchObject({ status: 'applied' });
     const after = await run(['show', 'placeOrder', token, '--json']);
     expect(JSON.parse(after.stdout)).toMatchObject({ state: 'applied', parked: null });
+    const proof = await run(['prove', 'placeOrder', token]);
+    expect(proof.stdout).toMatch(/Intervention +retry by .+@.+: the document is gone, ticket 4711/);
   });
 
   test('retried before it is mended it is parked again; a waiter behind it is told to wait', async () => {

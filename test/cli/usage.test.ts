@@ -87,7 +87,10 @@ describe('the command line', () => {
     ['worker'],
     ['submit'],
     ['show'],
+    ['list'],
     ['retry'],
+    ['cancel'],
+    ['prove'],
     ['adopt'],
     ['collect'],
   ])('the help of %s has its options and examples', async (command) => {

@@ -58,6 +58,13 @@ export function isDatabaseError(error: unknown): error is Error & DatabaseErrorF
   return typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code) && 'severity' in error;
 }
 
+const MISSING_SCHEMA = new Set(['3F000', '42P01']);
+
+/** Whether the database was never migrated, or lacks what a later build looks for. */
+export function isMissingSchema(error: unknown): boolean {
+  return isDatabaseError(error) && MISSING_SCHEMA.has(error.code);
+}
+
 /**
  * The reason that is recorded: the code and the constraint, never the server's text, which quotes
  * rows.

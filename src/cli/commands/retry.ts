@@ -1,8 +1,8 @@
 import { Command } from 'commander';
-import { withConfig, withJson } from '../options';
+import { type InterventionOptions, withConfig, withIntervention, withJson } from '../options';
 import type * as Retry from '../retry/retry';
 
-export interface RetryCommandOptions {
+export interface RetryCommandOptions extends InterventionOptions {
   readonly config: string;
   readonly json?: boolean;
 }
@@ -18,6 +18,7 @@ export function retryCommand(): Command {
     .argument('<token>', 'its token')
     .addHelpText('after', DETAILS);
   withConfig(command);
+  withIntervention(command);
   return withJson(command).action(
     async (name: string, token: string, options: RetryCommandOptions) => {
       // Loaded when it is needed: help must not wait for Temporal's client.
@@ -34,11 +35,11 @@ update is told all the same, and tries again once one does. The config file is r
 
 Environment:
   TEMPORAL_…, temporal.toml  where Temporal is
-  DATABASE_URL               to ask the ledger as well (optional)
+  DATABASE_URL               to ask the ledger as well, and to record the reason (optional)
 
 Exit codes: 0 it tries again, or there was nothing to retry; 1 nobody knows the token, its workflow ended without an
 outcome, or a server does not answer; 2 wrong command line.
 
 Examples:
-  $ twinwrite retry placeOrder 0198c1f2-7a51-7000-8000-000000000001
+  $ twinwrite retry placeOrder 0198c1f2-7a51-7000-8000-000000000001 --reason 'validator mended, ticket 4712'
   $ twinwrite retry placeOrder 0198c1f2-7a51-7000-8000-000000000001 --json | jq .parked.reason`;
