@@ -85,6 +85,20 @@ describe('house rules', () => {
     }
   });
 
+  test('every guarantee names a test that there is', () => {
+    const rows = read('docs/guarantees.md')
+      .split('\n')
+      .filter((line) => /^\| (?!what happens|---)/.test(line));
+    const nameless = rows.filter((row) => {
+      const [, file = '', name = ''] = /`([\w/.-]+\.test\.ts)` ([^|]+)\|$/.exec(row.trim()) ?? [];
+      if (file === '') return true;
+      const text = read(join('test', file)).replaceAll("\\'", "'");
+      return name.trim().length < 10 || !text.includes(name.trim());
+    });
+    expect(rows.length).toBeGreaterThan(30);
+    expect(nameless).toEqual([]);
+  });
+
   test('every error code is explained where users look', () => {
     const codes = [...read('src/domain/errors.ts').matchAll(/^ {2}([A-Z]\w+): \{/gm)].map(
       ([, code]) => code,

@@ -4,6 +4,7 @@
  * plan of a look among a hundred thousand.
  */
 import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import {
   type Mark,
@@ -112,6 +113,28 @@ describe('the view twinwrite.updates', () => {
       expect(JSON.parse(settled.reason)).toMatchObject({ code: 'RefusedByMongo' });
     },
   );
+
+  test('clause 14: whether an entity is in flight, in the words of the documentation', async () => {
+    const [, asked = ''] =
+      /```sql\n(.*?)\n```/s.exec(readFileSync('docs/guarantees.md', 'utf8')) ?? [];
+    expect(asked).toContain("'stock:sku-7'");
+    const id = randomUUID();
+    const question = asked.replace("'stock:sku-7'", '$1');
+    const ask = async () =>
+      (await world.postgres.query(question, [`projected_marks/${id}`])).rows as object[];
+    expect(await ask()).toEqual([]);
+    hooks.mongo = whenClaimed(hold);
+    held.add(id);
+    const started = await startRaw(world, projection, { id });
+    const inFlight = await eventually(async () => {
+      const rows = await ask();
+      return rows.length > 0 ? rows : undefined;
+    }, 'its document is in flight');
+    expect(inFlight).toEqual([{ definition: 'projectionMark', token: id, state: 'forward' }]);
+    held.delete(id);
+    await started.result();
+    expect(await ask()).toEqual([]);
+  });
 
   test.each(forms)('clause 11, $form: refused by apply', async ({ definition }) => {
     const id = randomUUID();
