@@ -6,7 +6,11 @@ module.exports = {
     '^twinwrite$': '<rootDir>/src/index.ts',
     '^twinwrite/(client|worker)$': '<rootDir>/src/$1.ts',
     '^twinwrite/stack$': '<rootDir>/src/stack/index.ts',
+    // As src/worker.ts names it, and nobody else.
+    '^\\./worker/workflow-source$': '<rootDir>/test/support/bundled-workflows.ts',
   },
+  globalSetup: '<rootDir>/test/support/bundle-once.ts',
+  globalTeardown: '<rootDir>/test/support/remove-bundle.ts',
   transform: {
     '^.+\\.ts$': [
       '@swc/jest',
