@@ -9,8 +9,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Long } from 'mongodb';
-import { placeOrder } from '../../examples/orders/definition';
+import { orders as ordersProjection, placeOrder } from '../../examples/orders/definition';
 import { prepareShop } from '../../examples/orders/prepare';
+import { readPostgresEntry } from '../../src/activities/ledger-entries';
+import { readDocumentEvidence } from '../../src/activities/proof';
+import { judge } from '../../src/cli/prove/verdict';
 import { prepareLedger, transactionEntry } from '../support/ledger-definitions';
 import { openWorld, type RunningWorker, type World } from '../support/world';
 import { environmentOf, ORDERS_CONFIG, runCli } from './run-cli';
@@ -45,12 +48,7 @@ describe('twinwrite prove', () => {
   const run = async (args: readonly string[], env = environmentOf(world)) =>
     await runCli(['prove', ...args, '--config', ORDERS_CONFIG], { env });
   const prove = async (name: string, token: string): Promise<Proof> => {
-    // The config file of the example has no other definition.
-    const config = name === 'placeOrder' ? [] : ['--config', join(folder, 'none.ts')];
-    const { stdout, code } = await runCli(
-      ['prove', name, token, '--json', '--config', ORDERS_CONFIG, ...config],
-      { env: environmentOf(world) },
-    );
+    const { stdout, code } = await run([name, token, '--json']);
     const proof = JSON.parse(stdout) as Proof;
     expect(code).toBe(proof.verdict === 'divergent' || proof.verdict === 'unknown' ? 1 : 0);
     return proof;
@@ -64,6 +62,14 @@ describe('twinwrite prove', () => {
     const id = randomUUID();
     await world.twinwrite.execute(entry, { id, account: id, points });
     return id;
+  };
+  /** As the command does, without a process of its own. */
+  const judgeDocument = async (orderId: string) => {
+    const postgres = await readPostgresEntry(world.postgres, 'placeOrder', orderId);
+    const references = [ordersProjection.document(orderId)];
+    const documents = await readDocumentEvidence(world.postgres, world.mongo.db(), references);
+    const evidence = { mongo: null, temporal: null, form: 'projection', documents } as const;
+    return judge({ ...evidence, postgres: postgres ?? null });
   };
   const forgotten = () => ({ ...environmentOf(world), TEMPORAL_NAMESPACE: 'temporal-system' });
   const orders = () => world.mongo.db().collection<{ _id: string }>('orders');
@@ -150,12 +156,13 @@ describe('twinwrite prove', () => {
   ])('a document with %s is found: %s', async (_, kind, change, says) => {
     const { orderId } = await place();
     await orders().updateOne({ _id: orderId }, change, { bypassDocumentValidation: true });
-    const { verdict, findings } = await prove('placeOrder', orderId);
-    expect(verdict).toBe('divergent');
-    expect(findings).toEqual([{ kind, says: expect.stringMatching(says) }]);
+    expect(await judgeDocument(orderId)).toMatchObject({
+      verdict: 'divergent',
+      findings: [{ kind, says: expect.stringMatching(says) }],
+    });
   });
 
-  test('a document that is missing is found', async () => {
+  test('a document that is missing is found, and the command fails', async () => {
     const { orderId } = await place();
     await orders().deleteOne({ _id: orderId });
     const { verdict, findings } = await prove('placeOrder', orderId);
