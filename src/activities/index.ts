@@ -1,137 +1,27 @@
 import { activityInfo } from '@temporalio/activity';
-import type { MongoClient } from 'mongodb';
-import type { Pool } from 'pg';
-import type { AnyCrossStoreUpdate } from '../domain/definition';
-import { TwinwriteError } from '../domain/errors';
 import { workflowIdOf } from '../domain/token';
 import type { CrossStoreUpdateRequest, Steps } from '../domain/update-request';
-import { isToPark, toApplicationFailure } from './failures';
-import { InFlight } from './in-flight';
-import * as mongoLeg from './mongo/leg';
-import * as postgresLeg from './postgres/leg';
-import { UpdateInHand } from './update-in-hand';
+import { type ActivityDependencies, type Attempt, createAttempts } from './attempts';
 
-export interface ActivityDependencies {
-  readonly updates: readonly AnyCrossStoreUpdate[];
-  readonly postgres: Pool;
-  readonly mongo: MongoClient;
-  readonly observe: LegObserver;
-  /**
-   * Tells these workflows, by a signal, that their turn may have come. It never fails, and returns
-   * at once.
-   */
-  readonly callTurns: (workflows: readonly string[]) => void;
-}
+export type { ActivityDependencies, LegObserver } from './attempts';
 
-/** Is told of every attempt of a step: for logs and metrics. */
-export interface LegObserver {
-  (observation: LegObservation): void;
-}
-
-interface LegObservation {
-  readonly definition: string;
-  readonly token: string;
-  readonly leg: keyof Steps;
-  readonly attempt: number;
-  readonly durationMillis: number;
-  /** What the step answered, or `failed`, or `parked` when it failed once too often. */
-  readonly answer: string;
-  readonly error?: unknown;
-}
-
-/**
- * The protocol's steps as activities. Each takes the definition from this worker's own set, meets
- * the request with it, and turns every error into a failure with a type at this one boundary.
- */
+/** The protocol's steps as activities: Temporal says whose attempt it is, and which. */
 export function createActivities(dependencies: ActivityDependencies): Steps {
-  const postgres: postgresLeg.PostgresStore = {
-    pool: dependencies.postgres,
-    callTurns: dependencies.callTurns,
+  const attempts = createAttempts(dependencies);
+  const names = Object.keys(attempts) as (keyof Steps)[];
+  const activityOf = (name: keyof Steps) => {
+    const attempt = attempts[name] as (by: Attempt, ...parameters: unknown[]) => Promise<unknown>;
+    return async (request: CrossStoreUpdateRequest, ...rest: unknown[]) =>
+      await attempt(attemptOf(request), request, ...rest);
   };
-  const mongo: mongoLeg.MongoStore = { client: dependencies.mongo, db: dependencies.mongo.db() };
-  const inFlight = new InFlight();
-  const step = stepRunner(dependencies, postgres);
+  return Object.fromEntries(names.map((name) => [name, activityOf(name)])) as unknown as Steps;
+}
+
+function attemptOf({ definition, token }: CrossStoreUpdateRequest): Attempt {
+  const { attempt, workflowExecution, startToCloseTimeoutMs } = activityInfo();
   return {
-    applyPostgres: step('applyPostgres', async (update) => {
-      const answer = await inFlight.share(`postgres ${update.identity}`, update.timeoutMillis, () =>
-        postgresLeg.applyPostgres(postgres, update),
-      );
-      update.assertOwnTurn(answer);
-      return answer;
-    }),
-    applyMongo: step('applyMongo', (update, claim) =>
-      inFlight.share(
-        `mongo ${claim.undone === true} ${update.identity}`,
-        update.timeoutMillis,
-        async () => {
-          const answer = await mongoLeg.applyMongo(mongo, postgres.pool, update, claim);
-          return answer.at === 'applied'
-            ? await postgresLeg.settle(postgres, update, claim)
-            : answer;
-        },
-      ),
-    ),
-    fencePostgres: step('fencePostgres', (update, reason) =>
-      postgresLeg.fencePostgres(postgres, update, reason),
-    ),
-    fenceMongo: step('fenceMongo', (update, claim) => mongoLeg.fenceMongo(mongo, update, claim)),
-    undoPostgres: step('undoPostgres', (update) => postgresLeg.undoPostgres(postgres, update)),
-    resumeForward: step('resumeForward', (update) => postgresLeg.resumeForward(postgres, update)),
+    number: attempt,
+    workflow: workflowExecution?.workflowId ?? workflowIdOf(definition, token),
+    timeoutMillis: startToCloseTimeoutMs,
   };
-}
-
-type Step<Rest extends unknown[], Answer> = (
-  request: CrossStoreUpdateRequest,
-  ...rest: Rest
-) => Promise<Answer>;
-
-function stepRunner(
-  { updates, observe }: ActivityDependencies,
-  postgres: postgresLeg.PostgresStore,
-) {
-  const definitions = new Map(updates.map((definition) => [definition.name, definition]));
-  return <Name extends keyof Steps>(
-    leg: Name,
-    run: (
-      update: UpdateInHand,
-      ...rest: Steps[Name] extends Step<infer Rest, unknown> ? Rest : never
-    ) => ReturnType<Steps[Name]>,
-  ): Steps[Name] => {
-    const activity = async (request: CrossStoreUpdateRequest, ...rest: never) => {
-      const startedAt = performance.now();
-      const { attempt } = activityInfo();
-      const { definition, token } = request;
-      const report = (answer: string, error?: unknown) => {
-        const durationMillis = performance.now() - startedAt;
-        observe({ definition, token, leg, attempt, durationMillis, answer, error });
-      };
-      try {
-        const update = updateInHand(definitions, request);
-        const answer = await run(update, ...rest);
-        report(answer.at);
-        return answer;
-      } catch (error) {
-        const failure = toApplicationFailure(error, attempt);
-        const parks = isToPark(error, attempt);
-        report(parks ? 'parked' : 'failed', error);
-        if (parks)
-          await postgresLeg.notePark(postgres, { definition, token }, `${leg}: ${failure.message}`);
-        throw failure;
-      }
-    };
-    return activity as unknown as Steps[Name];
-  };
-}
-
-function updateInHand(
-  definitions: ReadonlyMap<string, AnyCrossStoreUpdate>,
-  request: CrossStoreUpdateRequest,
-): UpdateInHand {
-  const definition = definitions.get(request.definition);
-  if (definition === undefined) {
-    throw new TwinwriteError('UnknownDefinition', { definition: request.definition });
-  }
-  const { workflowExecution, startToCloseTimeoutMs } = activityInfo();
-  const workflow = workflowExecution?.workflowId ?? workflowIdOf(definition.name, request.token);
-  return new UpdateInHand(definition, request, workflow, startToCloseTimeoutMs);
 }

@@ -28,7 +28,11 @@ export class UpdateInHand {
   constructor(
     readonly definition: AnyCrossStoreUpdate,
     private readonly request: CrossStoreUpdateRequest,
-    readonly workflow: string,
+    /**
+     * The workflow that drives it, and that is called when its turn comes. Without one it is driven
+     * from what the ledger has of it, and never claimed anew.
+     */
+    private readonly workflow: string | undefined,
     attemptTimeoutMillis: number = definition.legTimeoutMillis,
   ) {
     const { token, input } = request;
@@ -48,6 +52,9 @@ export class UpdateInHand {
    * says.
    */
   async findInvalidInput(): Promise<Error | undefined> {
+    const { definition, token } = this.key;
+    if (this.workflow === undefined)
+      return new TwinwriteError('UnknownUpdate', { definition, token });
     try {
       await this.plan();
       return undefined;
@@ -73,18 +80,24 @@ export class UpdateInHand {
     return `${definition}/${token} ${fingerprint}`;
   }
 
+  /** How the ledger knows the driver: it calls everybody else whom a change concerns. */
+  get driver(): string {
+    return this.workflow ?? '';
+  }
+
   /**
    * Only the workflow that joined the queue is called when the turn comes. Another driver of the
    * same token tries again, with Temporal's backoff.
    */
   assertOwnTurn(answer: LedgerAnswer): void {
-    if (answer.at !== 'waiting' || answer.workflow === this.workflow) return;
+    if (answer.at !== 'waiting' || this.workflow === undefined) return;
+    if (answer.workflow === this.workflow) return;
     throw new Error(`it waits for its turn in the workflow ${answer.workflow}`);
   }
 
   /** What the claim records. */
   async plan(): Promise<ClaimedPlan> {
-    const { definition, workflow, request } = this;
+    const { definition, driver: workflow, request } = this;
     const keys = await this.#ask(async () => keysOf(definition, await this.#admitted()));
     const { form, undoable } = definition;
     return { workflow, form, undoable, ...keys, input: request.input };

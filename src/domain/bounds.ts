@@ -37,5 +37,16 @@ export function statementTimeoutMillis(transactionTimeoutMillis: number): number
   return Math.floor(transactionTimeoutMillis * 0.7);
 }
 
-/** After this an overdue pending row is somebody else's to drive. */
-export const DRIVE_WITHIN_MILLIS = 5 * 60_000;
+/** The least time in which an update's driver means to be done, from its claim on. */
+const MIN_DRIVE_WITHIN_MILLIS = 10_000;
+
+/** Both legs at their slowest, and half a leg to get from one to the next. */
+const LEGS_TO_DRIVE = 2.5;
+
+/**
+ * By when an update's driver means to be done, from its claim on. After this it is the janitor's to
+ * drive as well (clause 9).
+ */
+export function driveWithinMillis(legTimeoutMillis: number = DEFAULT_LEG_TIMEOUT_MILLIS): number {
+  return Math.max(MIN_DRIVE_WITHIN_MILLIS, LEGS_TO_DRIVE * legTimeoutMillis);
+}

@@ -1,5 +1,5 @@
 import type { Pool, PoolClient } from 'pg';
-import { DRIVE_WITHIN_MILLIS } from '../../domain/bounds';
+import { driveWithinMillis } from '../../domain/bounds';
 import type { Form } from '../../domain/definition';
 import { TwinwriteError } from '../../domain/errors';
 import type { Json } from '../../domain/json';
@@ -56,8 +56,6 @@ export interface LedgerReply {
   readonly turns: readonly string[];
 }
 
-const DRIVE_WITHIN = `${DRIVE_WITHIN_MILLIS} milliseconds`;
-
 type Queryable = Pick<PoolClient, 'query'> | Pick<Pool, 'query'>;
 
 /**
@@ -68,6 +66,7 @@ export async function claim(
   client: Queryable,
   key: LedgerKey,
   plan: ClaimedPlan,
+  legTimeoutMillis?: number,
 ): Promise<Claimed | LedgerAnswer> {
   const row = await call(client, 'claim_or_wait', [
     key.definition,
@@ -79,7 +78,7 @@ export async function claim(
     plan.entities,
     plan.documents,
     JSON.stringify(plan.input),
-    DRIVE_WITHIN,
+    dueIn(legTimeoutMillis),
   ]);
   return claimAnswerOf(key, row);
 }
@@ -88,9 +87,10 @@ export async function claim(
 export async function claimKnown(
   client: Queryable,
   key: LedgerKey,
+  legTimeoutMillis?: number,
 ): Promise<Claimed | LedgerAnswer | undefined> {
-  const { definition, token, fingerprint } = key;
-  const row = await call(client, 'claim_again', [definition, token, fingerprint, DRIVE_WITHIN]);
+  const parameters = [...identity(key), dueIn(legTimeoutMillis)];
+  const row = await call(client, 'claim_again', parameters);
   return row.answer === 'unknown' ? undefined : claimAnswerOf(key, row);
 }
 
@@ -178,6 +178,10 @@ export async function findOverdueCalls(client: Queryable, atMost: number): Promi
 /** These were called. What is left to them to do is in the queue, or nothing is. */
 export async function forgetCalls(client: Queryable, workflows: readonly string[]): Promise<void> {
   await client.query(/*sql*/ `delete from twinwrite.call where workflow = any($1)`, [workflows]);
+}
+
+function dueIn(legTimeoutMillis: number | undefined): string {
+  return `${driveWithinMillis(legTimeoutMillis)} milliseconds`;
 }
 
 function identity(key: LedgerKey): string[] {

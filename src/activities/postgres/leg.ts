@@ -43,7 +43,7 @@ export async function applyPostgres(
     const reason = refusalOf(error);
     if (reason === undefined) throw error;
     return await inLedger(store, update, (client) =>
-      ledger.refuse(client, update.key, reason, update.workflow),
+      ledger.refuse(client, update.key, reason, update.driver),
     );
   }
 }
@@ -76,7 +76,7 @@ async function claimAndApply(
   const result = recordableResult(returned);
   await readImages(client, await update.documents(claimed.claim.documents));
   const finished = { ...claimed, claim: { ...claimed.claim, result } };
-  return await ledger.finishLeg(client, key, finished, update.workflow);
+  return await ledger.finishLeg(client, key, finished, update.driver);
 }
 
 /**
@@ -84,8 +84,12 @@ async function claimAndApply(
  * has its turn, all the same: a schema tightened by a deploy refuses nothing that is in flight.
  */
 async function claimToken(client: PoolClient, update: UpdateInHand, invalid: Error | undefined) {
-  if (invalid === undefined) return await ledger.claim(client, update.key, await update.plan());
-  const known = await ledger.claimKnown(client, update.key);
+  const { key, definition } = update;
+  const { legTimeoutMillis } = definition;
+  if (invalid === undefined) {
+    return await ledger.claim(client, key, await update.plan(), legTimeoutMillis);
+  }
+  const known = await ledger.claimKnown(client, key, legTimeoutMillis);
   if (known === undefined) throw invalid;
   return known;
 }
@@ -107,7 +111,7 @@ export async function fencePostgres(
   reason: Reason,
 ): Promise<LedgerAnswer> {
   return await inLedger(store, update, (client) =>
-    ledger.fence(client, update.key, reason, update.workflow),
+    ledger.fence(client, update.key, reason, update.driver),
   );
 }
 
