@@ -3,6 +3,7 @@ import type { MongoClient } from 'mongodb';
 import type { Pool } from 'pg';
 import type { Logger } from 'pino';
 import { createActivities } from './activities';
+import { createAttempts } from './activities/attempts';
 import { watchCollections } from './activities/collection-owners';
 import { readClientConfig } from './config';
 import type { AnyCrossStoreUpdate } from './domain/definition';
@@ -10,6 +11,7 @@ import type { Projection } from './domain/projection';
 import { assertDefinitions } from './worker/definitions';
 import { guardPool } from './worker/guard-stores';
 import { type Health, type HealthOptions, startHealthServer } from './worker/health-server';
+import { Janitor } from './worker/janitor';
 import { createLogger, withSafeErrors } from './worker/logger';
 import { WorkerMetrics } from './worker/metrics';
 import { observeLegs } from './worker/observe-legs';
@@ -100,6 +102,16 @@ export async function createWorker(options: WorkerOptions): Promise<TwinwriteWor
     const turns = new Turns(temporal, postgres, logger);
     opened.add('the calls under way', () => turns.close());
     const metrics = new WorkerMetrics(postgres);
+    const steps = {
+      updates: owned,
+      postgres,
+      mongo,
+      observe: observeLegs(logger, metrics),
+      callTurns: turns.call,
+    };
+    const attempts = createAttempts(steps);
+    const janitor = new Janitor({ updates, postgres, attempts, metrics, logger });
+    opened.add('the janitor', () => janitor.close());
     const readiness = new Readiness({ postgres, mongo, temporal: connection });
     const findProblem = async () => {
       const state = worker?.getState() ?? 'STARTING';
@@ -114,13 +126,7 @@ export async function createWorker(options: WorkerOptions): Promise<TwinwriteWor
       connection,
       namespace,
       taskQueue: options.taskQueue ?? readClientConfig().taskQueue,
-      activities: createActivities({
-        updates: owned,
-        postgres,
-        mongo,
-        observe: observeLegs(logger, metrics),
-        callTurns: turns.call,
-      }),
+      activities: createActivities(steps),
       sinks: observeOutcomes(logger, metrics),
       ...(await workflowSource()),
       ...capacityOf({
@@ -129,7 +135,7 @@ export async function createWorker(options: WorkerOptions): Promise<TwinwriteWor
       }),
       ...drainOf(updates, options.shutdownGraceMillis),
     });
-    return memberOf(worker, turns, health, opened);
+    return memberOf(worker, [turns, janitor], health, opened);
   } catch (error) {
     await opened.release();
     throw error;
@@ -138,7 +144,7 @@ export async function createWorker(options: WorkerOptions): Promise<TwinwriteWor
 
 function memberOf(
   worker: Worker,
-  turns: Turns,
+  timed: readonly { start(): void; stop?(): void }[],
   health: Health | undefined,
   opened: Releases,
 ): TwinwriteWorker {
@@ -151,12 +157,13 @@ function memberOf(
     health,
     shutdown: () => {
       shallStop = true;
+      for (const each of timed) each.stop?.();
       stop();
     },
     run: async () => {
       try {
         const running = worker.run();
-        turns.start();
+        for (const each of timed) each.start();
         if (shallStop) stop();
         await running;
       } catch (error) {

@@ -55,6 +55,19 @@ export class WorkerMetrics {
     registers: [this.#registry],
   });
 
+  readonly #takenByJanitor = new Counter({
+    name: 'twinwrite_janitor_taken_total',
+    help: 'How often the janitor took an update whose driver was late; each try counts',
+    labelNames: ['definition'],
+    registers: [this.#registry],
+  });
+  readonly #settledByJanitor = new Counter({
+    name: 'twinwrite_janitor_settled_total',
+    help: 'Updates that the janitor brought to their outcome, or found settled meanwhile',
+    labelNames: ['definition', 'status'],
+    registers: [this.#registry],
+  });
+
   constructor(postgres: Pool) {
     for (const gauge of [buildInfo(), ...poolGauges(postgres)])
       this.#registry.registerMetric(gauge);
@@ -75,6 +88,14 @@ export class WorkerMetrics {
 
   countOutcome(definition: string, status: OutcomeStatus): void {
     this.#outcomes.inc({ definition, status });
+  }
+
+  countTakenByJanitor(definition: string): void {
+    this.#takenByJanitor.inc({ definition });
+  }
+
+  countSettledByJanitor(definition: string, status: OutcomeStatus): void {
+    this.#settledByJanitor.inc({ definition, status });
   }
 
   async expose(): Promise<string> {

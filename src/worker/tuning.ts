@@ -29,6 +29,11 @@ export function capacityOf({ connections, maxCachedWorkflows }: Capacity) {
   } satisfies Partial<TemporalWorkerOptions>;
 }
 
+/** How many overdue updates a worker's janitor drives at a time: legs come first. */
+export function drivesAtOnce(connections = 10): number {
+  return Math.min(8, Math.max(1, Math.floor(connections / 4)));
+}
+
 /**
  * How a worker drains. Temporal's default grace of none would cancel every leg in flight (H22).
  * After the grace a leg that ignores its cancellation is left behind and `run` rejects: whoever

@@ -1,6 +1,7 @@
 import { Client, isGrpcServiceError, WorkflowNotFoundError } from '@temporalio/client';
 import type { Pool, PoolClient } from 'pg';
 import type { Logger } from 'pino';
+import { giveUpCalls } from '../activities/overdue';
 import { findOverdueCalls, forgetCalls } from '../activities/postgres/ledger';
 import { inTransaction } from '../activities/postgres/transaction';
 import type { TemporalConnection } from './temporal-connection';
@@ -16,7 +17,8 @@ const SWEEP_AT_MOST = 100;
  * in the same task (F20).
  *
  * A call may get lost with the process that makes it. So every worker looks once a second for those
- * that were called and did not come; that is one query on an index, however many wait.
+ * that were called and did not come; that is one query on an index, however many wait. Whose
+ * workflow is gone is the janitor's at once; and so is, after two calls, whoever does not come.
  */
 export class Turns {
   readonly #client: Client;
@@ -34,7 +36,7 @@ export class Turns {
 
   /** Never fails, and returns at once. */
   readonly call = (workflows: readonly string[]): void => {
-    for (const workflow of workflows) this.#keep(this.#signal(workflow));
+    this.#keep(this.#callAll(workflows));
   };
 
   /** Begins to look for those that did not come. */
@@ -54,27 +56,40 @@ export class Turns {
     this.#calls.add(kept);
   }
 
-  /** Whether it was heard, or there is nobody to hear it. */
-  async #signal(workflow: string): Promise<boolean> {
+  /** Answers whom it has not to call again: they heard it, or are gone. */
+  async #callAll(workflows: readonly string[]): Promise<readonly string[]> {
+    const answers = await Promise.all(workflows.map((workflow) => this.#signal(workflow)));
+    const gone = workflows.filter((_, index) => answers[index] === 'gone');
+    if (gone.length > 0) await this.#giveUp(gone);
+    return workflows.filter((_, index) => answers[index] !== 'lost');
+  }
+
+  /** What is not noted now is noted when they are called again. */
+  async #giveUp(workflows: readonly string[]): Promise<void> {
+    await giveUpCalls(this.postgres, workflows).catch((error: unknown) => {
+      this.logger.debug({ err: error, workflows }, 'could not note that workflows are gone');
+    });
+  }
+
+  async #signal(workflow: string): Promise<'heard' | 'gone' | 'lost'> {
     try {
       await this.#client.withDeadline(Date.now() + SIGNAL_WITHIN_MILLIS, () =>
         this.#client.workflow.getHandle(workflow).signal('turn'),
       );
-      return true;
+      return 'heard';
     } catch (error) {
-      if (error instanceof WorkflowNotFoundError) return true;
+      if (error instanceof WorkflowNotFoundError) return 'gone';
       // It is called again when it is overdue.
       const level = isGrpcServiceError(error) ? 'debug' : 'warn';
       this.logger[level]({ err: error, workflow }, 'a call was lost');
-      return false;
+      return 'lost';
     }
   }
 
   async #callOverdue(): Promise<void> {
     try {
       const overdue = await this.#inLedger((client) => findOverdueCalls(client, SWEEP_AT_MOST));
-      const heard = await Promise.all(overdue.map((workflow) => this.#signal(workflow)));
-      const called = overdue.filter((_, index) => heard[index]);
+      const called = await this.#callAll(overdue);
       if (called.length > 0) await this.#inLedger((client) => forgetCalls(client, called));
     } catch (error) {
       this.logger.debug({ err: error }, 'could not look for overdue calls');

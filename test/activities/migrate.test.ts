@@ -29,7 +29,8 @@ describe('migrations', () => {
     const runs = await Promise.all(
       Array.from({ length: 5 }, () => migratePostgres(world.postgres)),
     );
-    expect(runs.flat().map(({ name }) => name)).toEqual(['ledger', 'queue', 'protocol', 'views']);
+    const names = ['ledger', 'queue', 'protocol', 'views', 'janitor'];
+    expect(runs.flat().map(({ name }) => name)).toEqual(names);
     expect(await pendingPostgres(world.postgres)).toEqual([]);
   });
 

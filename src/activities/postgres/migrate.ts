@@ -5,6 +5,7 @@ import { ledger } from './migrations/0001-ledger';
 import { queue } from './migrations/0002-queue';
 import { protocol } from './migrations/0003-protocol';
 import { views } from './migrations/0004-views';
+import { janitor } from './migrations/0005-janitor';
 import { interventions } from './migrations/0010-interventions';
 
 export interface Migration {
@@ -13,7 +14,7 @@ export interface Migration {
   readonly sql: string;
 }
 
-const migrations: readonly Migration[] = [ledger, queue, protocol, views, interventions];
+const migrations: readonly Migration[] = [ledger, queue, protocol, views, janitor, interventions];
 
 /** Where the migrations are recorded. */
 export const BOOTSTRAP = /*sql*/ `

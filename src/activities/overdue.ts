@@ -1,0 +1,61 @@
+import type { Pool, PoolClient } from 'pg';
+import type { Json } from '../domain/json';
+import type { CrossStoreUpdateRequest } from '../domain/update-request';
+import { inTransaction } from './postgres/transaction';
+
+/** An unsettled update whose driver is late, with what driving it takes. */
+export interface OverdueUpdate {
+  readonly request: CrossStoreUpdateRequest;
+  /** Of the pending row: another one of the token has another. */
+  readonly ticket: string;
+  readonly stage: 'forward' | 'undoing' | 'granted';
+  /** How often it was tried since it last moved on, this time included. */
+  readonly tries: number;
+  /** By how much its driver is late. */
+  readonly lateMillis: number;
+}
+
+interface OverdueRow extends Pick<OverdueUpdate, 'ticket' | 'stage' | 'tries' | 'lateMillis'> {
+  readonly definition: string;
+  readonly token: string;
+  readonly input: string;
+}
+
+const TAKE_WITHIN_MILLIS = 5_000;
+
+/**
+ * Takes overdue updates of these definitions to be driven: nobody else takes them for a while, for
+ * longer each time. It waits for no lock.
+ */
+export async function takeOverdue(
+  postgres: Pool,
+  definitions: readonly string[],
+  atMost: number,
+): Promise<OverdueUpdate[]> {
+  const rows = await inLedger(postgres, async (client) => {
+    const answer = await client.query<OverdueRow>(
+      /*sql*/ `select ticket, definition, token, stage, tries, input, floor(1000 * extract(epoch from late))::float as "lateMillis"
+        from twinwrite.take_overdue($1, $2)`,
+      [definitions, atMost],
+    );
+    return answer.rows;
+  });
+  return rows.map(({ definition, token, input, ...row }) => ({
+    ...row,
+    request: { definition, token, input: JSON.parse(input) as Json },
+  }));
+}
+
+/** Temporal has no such workflows: if their turn has come, it is the janitor's to take. */
+export async function giveUpCalls(postgres: Pool, workflows: readonly string[]): Promise<void> {
+  await inLedger(postgres, async (client) => {
+    await client.query(/*sql*/ `select twinwrite.nobody_comes($1)`, [workflows]);
+  });
+}
+
+async function inLedger<Result>(
+  postgres: Pool,
+  work: (client: PoolClient) => Promise<Result>,
+): Promise<Result> {
+  return await inTransaction(postgres, { timeoutMillis: TAKE_WITHIN_MILLIS }, work);
+}
