@@ -30,6 +30,8 @@ interface LegObservation {
   readonly definition: string;
   readonly token: string;
   readonly leg: keyof Steps;
+  /** Whose attempt it is: each counts its own. */
+  readonly driver: 'workflow' | 'janitor';
   readonly attempt: number;
   readonly durationMillis: number;
   /** What the step answered, or `failed`, or `parked` when it failed once too often. */
@@ -116,10 +118,11 @@ function stepRunner(
     const step = async (by: Attempt, request: CrossStoreUpdateRequest, ...rest: never) => {
       const startedAt = performance.now();
       const { number: attempt } = by;
+      const driver = by.workflow === undefined ? 'janitor' : 'workflow';
       const { definition, token } = request;
       const report = (answer: string, error?: unknown) => {
         const durationMillis = performance.now() - startedAt;
-        observe({ definition, token, leg, attempt, durationMillis, answer, error });
+        observe({ definition, token, leg, driver, attempt, durationMillis, answer, error });
       };
       try {
         const update = updateInHand(definitions, request, by);

@@ -9,12 +9,13 @@ const LOUD_ATTEMPT = 5;
 
 /** Tells the log and the metrics of every attempt of a leg. */
 export function observeLegs(logger: Logger, metrics: WorkerMetrics): LegObserver {
-  return ({ definition, token, leg, attempt, durationMillis, answer, error }) => {
+  return ({ definition, token, leg, driver, attempt, durationMillis, answer, error }) => {
     metrics.observeLeg({ definition, leg, answer, durationMillis });
     const fields = {
       definition,
       token,
       leg,
+      driver,
       attempt,
       durationMillis: Math.round(durationMillis),
       answer,

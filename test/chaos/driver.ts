@@ -1,7 +1,5 @@
-import { MockActivityEnvironment } from '@temporalio/testing';
-import { DefaultLogger } from '@temporalio/worker';
 import type { ActivityDependencies } from '../../src/activities';
-import { createActivities } from '../../src/activities';
+import { type Attempt, type Attempts, createAttempts } from '../../src/activities/attempts';
 import type { Json } from '../../src/domain/json';
 import type { Outcome, Reason } from '../../src/domain/outcome';
 import type { CrossStoreUpdateRequest, Steps } from '../../src/domain/update-request';
@@ -41,7 +39,7 @@ export class Bells {
 }
 
 export class ChaosDriver {
-  readonly #steps: Steps;
+  readonly #attempts: Attempts;
   readonly #zombies = new Set<Promise<unknown>>();
 
   constructor(
@@ -51,7 +49,7 @@ export class ChaosDriver {
     /** Of the calls that go wrong. */
     private readonly share: number,
   ) {
-    this.#steps = createActivities({ ...dependencies, callTurns: bells.call, observe: () => {} });
+    this.#attempts = createAttempts({ ...dependencies, callTurns: bells.call, observe: () => {} });
   }
 
   /** Drives one way until an outcome is there, however often it has to begin again. */
@@ -70,23 +68,25 @@ export class ChaosDriver {
     }
   }
 
+  /** As the janitor drives: no further than to where it fails, or waits. `bury` waits for it. */
+  visit(request: CrossStoreUpdateRequest): void {
+    this.#keep(driveForward(this.#bind(request, undefined)));
+  }
+
   /** Ends when the last call that was given up on has ended. */
   async bury(): Promise<void> {
     while (this.#zombies.size > 0) await Promise.all(this.#zombies);
   }
 
-  #bind(request: CrossStoreUpdateRequest, workflowId: string): BoundSteps {
+  #bind(request: CrossStoreUpdateRequest, workflow: string | undefined): BoundSteps {
     let heard = 0;
+    const by: Attempt = { number: 1, workflow, timeoutMillis: 60_000 };
     const bind =
       (leg: keyof Steps) =>
       async (...rest: unknown[]): Promise<never> => {
-        if (leg === 'applyPostgres') heard = this.bells.count(workflowId);
-        const environment = new MockActivityEnvironment(
-          { workflowExecution: { workflowId, runId: 'chaos' }, startToCloseTimeoutMs: 60_000 },
-          { logger: new DefaultLogger('ERROR', () => {}) },
-        );
-        const step = this.#steps[leg] as (...all: unknown[]) => Promise<never>;
-        return await this.#meetFate(() => environment.run(step, request, ...rest));
+        if (leg === 'applyPostgres') heard = this.bells.count(workflow ?? '');
+        const attempt = this.#attempts[leg] as (...all: unknown[]) => Promise<never>;
+        return await this.#meetFate(() => attempt(by, request, ...rest));
       };
     return {
       applyPostgres: bind('applyPostgres'),
@@ -96,11 +96,8 @@ export class ChaosDriver {
       undoPostgres: bind('undoPostgres'),
       resumeForward: bind('resumeForward'),
       awaitTurn: async () => {
-        await eventually(
-          () => this.bells.count(workflowId) > heard,
-          `${workflowId} is called`,
-          60_000,
-        );
+        if (workflow === undefined) throw new Error('nobody calls the janitor');
+        await eventually(() => this.bells.count(workflow) > heard, `${workflow} is called`, 60_000);
       },
     };
   }
@@ -115,8 +112,7 @@ export class ChaosDriver {
       () => {},
     );
     if (fate === 'given up') {
-      const zombie = ended.finally(() => this.#zombies.delete(zombie));
-      this.#zombies.add(zombie);
+      this.#keep(ended);
       await latency(this.random, 15);
       throw new Error(fate);
     }
@@ -124,6 +120,11 @@ export class ChaosDriver {
     const value = await answer;
     if (fate === 'answer lost') throw new Error(fate);
     return value;
+  }
+
+  #keep(work: Promise<unknown>): void {
+    const kept = work.catch(() => {}).finally(() => this.#zombies.delete(kept));
+    this.#zombies.add(kept);
   }
 
   #fate(): Fate {

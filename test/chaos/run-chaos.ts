@@ -1,3 +1,4 @@
+import { takeOverdue } from '../../src/activities/overdue';
 import { findOverdueCalls, forgetCalls } from '../../src/activities/postgres/ledger';
 import type { AnyCrossStoreUpdate } from '../../src/domain/definition';
 import type { Json } from '../../src/domain/json';
@@ -13,6 +14,8 @@ const SHARE_THAT_GOES_WRONG = 0.3;
 
 /** What was seen while it ran. */
 export interface Findings {
+  /** How often the janitor took an update. */
+  readonly visited: number;
   /** By token: what each of its drivers reported. */
   readonly outcomes: ReadonlyMap<string, readonly Outcome<Json>[]>;
   /** Outcomes that MongoDB did not show when they were reported. */
@@ -62,10 +65,13 @@ export async function runChaos(
   };
   const watch = watchVersions(world);
   const sweep = sweepCalls(world, bells, random);
+  const janitor = newDriver();
+  const visits = sendJanitor(world, definition.name, janitor, random);
   await Promise.all(Array.from({ length: AT_ONCE }, lane));
   await sweep.stop();
-  for (const driver of [first, second, third]) await driver.bury();
-  return { outcomes, early, regressions: await watch.stop() };
+  const visited = await visits.stop();
+  for (const driver of [first, second, third, janitor]) await driver.bury();
+  return { outcomes, visited, early, regressions: await watch.stop() };
 }
 
 /** Clause 14: after an outcome, a majority read shows it. */
@@ -84,23 +90,45 @@ async function isShown(
 
 /** Every worker's sweep, with less patience. */
 function sweepCalls(world: World, bells: Bells, random: () => number) {
+  return again(random, 200, async () => {
+    await world.postgres.query(
+      `update twinwrite.pending set due = now(), calls = 0 where stage = 'granted';
+       update twinwrite.call set due = now()`,
+    );
+    const overdue = await findOverdueCalls(world.postgres, 100);
+    for (const workflow of overdue) bells.ring(workflow);
+    await forgetCalls(world.postgres, overdue);
+    return overdue.length;
+  });
+}
+
+/** Every worker's janitor, which takes for late whoever it meets. */
+function sendJanitor(world: World, definition: string, janitor: ChaosDriver, random: () => number) {
+  return again(random, 40, async () => {
+    await world.postgres.query(
+      `update twinwrite.pending set due = now(), calls = 2 where stage <> 'queued' and random() < 0.5`,
+    );
+    const overdue = await takeOverdue(world.postgres, [definition], 4);
+    for (const { request } of overdue) janitor.visit(request);
+    return overdue.length;
+  });
+}
+
+/** Does it again and again until it is stopped, and answers the sum. */
+function again(random: () => number, mostMillis: number, work: () => Promise<number>) {
   const run = { isOver: false };
-  const sweeping = (async () => {
+  const working = (async () => {
+    let sum = 0;
     while (!run.isOver) {
-      await world.postgres.query(
-        `update twinwrite.pending set due = now() where stage = 'granted';
-         update twinwrite.call set due = now()`,
-      );
-      const overdue = await findOverdueCalls(world.postgres, 100);
-      for (const workflow of overdue) bells.ring(workflow);
-      await forgetCalls(world.postgres, overdue);
-      await latency(random, 200);
+      sum += await work();
+      await latency(random, mostMillis);
     }
+    return sum;
   })();
   return {
     stop: async () => {
       run.isOver = true;
-      await sweeping;
+      return await working;
     },
   };
 }

@@ -116,7 +116,9 @@ describe('a broken build', () => {
         `${deployed.what} is parked`,
         40_000,
       );
-      const attempts = lines.filter((line) => line['token'] === id && line['leg'] === leg);
+      const attempts = lines.filter(
+        (line) => line['token'] === id && line['leg'] === leg && line['driver'] === 'workflow',
+      );
       expect(attempts.at(-1)).toMatchObject({ level: 50, answer: 'parked', attempt: 6 });
       const text = await (await fetch(`${brokenWorker.health?.url}/metrics`)).text();
       const counted = readPrometheusText(text).get('twinwrite_parked_total')?.samples;
