@@ -60,7 +60,7 @@ const CONNECT_TIMEOUT_MILLIS = 5_000;
 /** Bounds the calls that start an update: an answer that takes longer is as good as none. */
 const START_TIMEOUT_MILLIS = 10_000;
 
-/** How often one call takes up a workflow that somebody terminates. */
+/** How often one call takes up a workflow that somebody terminates or deletes. */
 const MAX_RUNS = 3;
 
 /**
@@ -131,9 +131,9 @@ export class Twinwrite {
       try {
         return await handle.outcome(options);
       } catch (error) {
-        // Somebody terminated the workflow: the ledger knows how far it came, and a new run asks
-        // it.
-        if (!isTwinwriteError(error, 'EndedWithoutOutcome') || run === MAX_RUNS) throw error;
+        // Somebody terminated or deleted the workflow: the ledger knows how far it came, and a new
+        // run asks it.
+        if (!isGone(error) || run === MAX_RUNS) throw error;
       }
     }
   }
@@ -241,6 +241,11 @@ export class Twinwrite {
   async #describe(definition: AnyCrossStoreUpdate, token: string) {
     return await this.client.workflow.getHandle(workflowIdOf(definition.name, token)).describe();
   }
+}
+
+/** The workflow was there and is no more, or has ended without an outcome. */
+function isGone(error: unknown): boolean {
+  return isTwinwriteError(error, 'EndedWithoutOutcome') || isTwinwriteError(error, 'UnknownUpdate');
 }
 
 export type { OutcomeOptions, UpdateHandle } from './client/update-handle';

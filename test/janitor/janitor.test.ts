@@ -5,11 +5,13 @@
  */
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { Client, Connection } from '@temporalio/client';
 import { Pool } from 'pg';
 import pino from 'pino';
 import { createAttempts } from '../../src/activities/attempts';
 import * as postgresLeg from '../../src/activities/postgres/leg';
 import { UpdateInHand } from '../../src/activities/update-in-hand';
+import { Twinwrite } from '../../src/client';
 import { workflowIdOf } from '../../src/domain/token';
 import { expectAgreement } from '../compensation/agreement';
 import { Steering } from '../compensation/steering';
@@ -23,6 +25,7 @@ import {
   transferKinds,
 } from '../compensation/transfers';
 import { eventually } from '../support/eventually';
+import { startTcpProxy } from '../support/tcp-proxy';
 import { openWorld, type RunningWorker, type World } from '../support/world';
 import { Stranding } from './stranded';
 
@@ -33,6 +36,7 @@ const definitions = Object.values(kinds);
 let world: World;
 let stranding: Stranding;
 const workers: RunningWorker[] = [];
+const closers: (() => Promise<void>)[] = [];
 
 beforeAll(async () => {
   world = await openWorld();
@@ -42,6 +46,7 @@ beforeAll(async () => {
 
 afterEach(async () => {
   for (const worker of workers.splice(0)) await worker.stop();
+  for (const close of closers.splice(0).toReversed()) await close();
 });
 
 afterAll(async () => {
@@ -64,13 +69,16 @@ async function startWorker(options: Partial<Parameters<World['startWorker']>[0]>
   return { worker, taken };
 }
 
-/** Runs the Postgres leg, as a workflow would that is gone right after. */
-async function claim(kind: Kind, input: Transfer): Promise<void> {
+/** Runs the Postgres leg, as a workflow would that is gone right after; answers how to settle it. */
+async function claim(kind: Kind, input: Transfer): Promise<() => Promise<void>> {
   const request = { definition: kind.name, token: input.id, input };
   const update = new UpdateInHand(kind, request, workflowIdOf(kind.name, input.id));
   const store = { pool: world.postgres, callTurns: () => {} };
   const answer = await postgresLeg.applyPostgres(store, update);
   if (answer.at !== 'forward') throw new Error(`it is ${answer.at}`);
+  return async () => {
+    await postgresLeg.settle(store, update, answer.claim);
+  };
 }
 
 async function claimOverdue(kind: Kind, input = transfer()): Promise<Transfer> {
@@ -164,6 +172,53 @@ test('F23: a workflow that is open and dead is not asked; terminated, its token 
   expect(await world.twinwrite.execute(projection, input)).toMatchObject({ status: 'applied' });
   await expectAgreement(world, projection, input, 'applied');
 });
+
+test('clause 7: a turn that it takes is told to the workflow that waits for it', async () => {
+  const { transaction } = kinds;
+  const held = transfer();
+  const release = await claim(transaction, held);
+  const { worker } = await startWorker();
+  const input = transfer({ account: held.account });
+  const waiter = await world.twinwrite.submit(transaction, input);
+  await stranding.reached(input.id, 'queued');
+  await worker.stop();
+  // Whoever releases it dies before the call, and so do all who call again.
+  await release();
+  await world.postgres.query(
+    `update twinwrite.pending set calls = 2, due = now() where stage = 'granted' and tokens[1] = $1`,
+    [input.id],
+  );
+  const { worker: other } = await startWorker({ taskQueue: randomUUID() });
+  expect((await stranding.settled(input.id)).status).toBe('applied');
+  await other.stop();
+  workers.splice(0);
+  await startWorker();
+  expect(await waiter.outcome({ timeoutMillis: 10_000 })).toMatchObject({ status: 'applied' });
+});
+
+test.each(['terminated', 'deleted'] as const)(
+  'a call whose workflow is %s while it does not look answers the outcome all the same',
+  async (removal) => {
+    const input = transfer();
+    const gate = stranding.stop('mongo apply', input.id, 1);
+    const [host = '', port] = world.addresses.temporalAddress.split(':');
+    const proxy = await startTcpProxy({ host, port: Number(port) });
+    closers.push(() => proxy.close());
+    const connection = await Connection.connect({ address: `127.0.0.1:${proxy.port}` });
+    closers.push(() => connection.close());
+    const client = new Client({ connection });
+    const twinwrite = await Twinwrite.connect({ client, taskQueue: world.name });
+    await startWorker();
+    const outcome = twinwrite.execute(kinds.transaction, input);
+    await gate.reached();
+    proxy.cut();
+    await stranding.remove(world.twinwrite.handle(kinds.transaction, input.id), removal);
+    gate.open();
+    proxy.mend();
+    expect(await outcome).toMatchObject({ status: 'applied' });
+    await expectAgreement(world, kinds.transaction, input, 'applied');
+  },
+);
 
 test('what its worker has no definition of is left to one that has', async () => {
   const input = await claimOverdue(kinds.projection);

@@ -65,14 +65,17 @@ export class Stranding {
   async remove({ workflowId }: UpdateHandle, removal: Removal): Promise<void> {
     const { workflow, workflowService } = this.world.temporal;
     const handle = workflow.getHandle(workflowId);
+    const { runId } = await handle.describe();
     if (removal === 'terminated') await handle.terminate();
     if (removal === 'deleted') {
       const workflowExecution = { workflowId };
       await workflowService.deleteWorkflowExecution({ namespace: 'default', workflowExecution });
     }
+    const run = workflow.getHandle(workflowId, runId);
     await eventually(async () => {
-      const description = await handle.describe().catch(() => undefined);
-      return description?.status.name === 'RUNNING' ? undefined : true;
+      const description = await run.describe().catch(() => undefined);
+      const isThere = removal === 'deleted' || description?.status.name === 'RUNNING';
+      return description !== undefined && isThere ? undefined : true;
     }, `the workflow ${workflowId} is ${removal}`);
   }
 
