@@ -1,21 +1,19 @@
-import {
-  Client,
-  Connection,
-  WorkflowExecutionAlreadyStartedError,
-  WorkflowNotFoundError,
-} from '@temporalio/client';
+import { Client, Connection, WorkflowNotFoundError } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import type { z } from 'zod';
 import { type Admission, admit } from './client/admission';
 import { CallRetries } from './client/call-retries';
+import { EnlistedHandle } from './client/enlisted-handle';
 import { SearchAttributeProbe } from './client/search-attribute-probe';
-import { searchAttributesOf, startOptionsOf } from './client/start-options';
+import { startOf } from './client/start-options';
+import { startOrJoin } from './client/start-update';
+import type { Enlisted } from './client/submit-in-transaction';
 import { throwAsTwinwriteError } from './client/temporal-errors';
 import { type OutcomeOptions, UpdateHandle } from './client/update-handle';
 import { WebUi } from './client/web-ui';
 import { readClientConfig } from './config';
-import type { AnyCrossStoreUpdate, CrossStoreUpdate } from './domain/definition';
-import { isTwinwriteError, TwinwriteError } from './domain/errors';
+import type { AnyCrossStoreUpdate, CrossStoreUpdate, InputOf } from './domain/definition';
+import { isTwinwriteError } from './domain/errors';
 import { fingerprintOf } from './domain/fingerprint';
 import type { Outcome } from './domain/outcome';
 import { workflowIdOf } from './domain/token';
@@ -51,9 +49,6 @@ export interface SubmitOptions {
 }
 
 export type ExecuteOptions = SubmitOptions & OutcomeOptions;
-
-/** The plain input of a definition: what its schema takes, before defaults and transforms. */
-export type InputOf<Schema extends z.ZodType> = z.input<Schema>;
 
 const CONNECT_TIMEOUT_MILLIS = 5_000;
 
@@ -180,23 +175,12 @@ export class Twinwrite {
 
   async #start<Result>(
     definition: AnyCrossStoreUpdate,
-    { input, token, entities }: Admission,
+    admission: Admission,
   ): Promise<UpdateHandle<Result>> {
-    const fingerprint = fingerprintOf(input);
-    const searchAttributes = await this.#probe.areRegistered();
-    const start = {
-      ...startOptionsOf({ definition, token, input, entities, fingerprint, searchAttributes }),
-      ...searchAttributesOf(definition, searchAttributes),
-      taskQueue: this.taskQueue,
-      workflowId: workflowIdOf(definition.name, token),
-    };
-    try {
-      const started = await this.client.workflow.start('crossStoreUpdate', start);
-      return this.handle<Result>(definition, token, started.firstExecutionRunId);
-    } catch (error) {
-      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-      return await this.#attach<Result>(definition, token, fingerprint);
-    }
+    const start = startOf(definition, admission);
+    const { client, taskQueue } = this;
+    const runId = await startOrJoin({ client, probe: this.#probe, taskQueue }, start);
+    return this.handle<Result>(definition, admission.token, runId);
   }
 
   /** A handle to an update that was submitted before, by this process or another. Asks nobody. */
@@ -204,9 +188,22 @@ export class Twinwrite {
     definition: AnyCrossStoreUpdate | string,
     token: string,
     runId?: string,
+  ): UpdateHandle<Result>;
+  /**
+   * A handle to an update that a transaction enlisted. Its `outcome` waits for the start as well:
+   * for ever where the transaction was rolled back after all, unless it is given `timeoutMillis`.
+   */
+  handle<Result>(enlisted: Enlisted<Result>): UpdateHandle<Result>;
+  handle<Result>(
+    given: AnyCrossStoreUpdate | string | Enlisted<Result>,
+    token?: string,
+    runId?: string,
   ): UpdateHandle<Result> {
-    const name = typeof definition === 'string' ? definition : definition.name;
-    return new UpdateHandle<Result>(this.client, this.#webUi, name, token, runId);
+    if (isEnlisted(given)) {
+      return new EnlistedHandle<Result>(this.client, this.#webUi, given.definition, given.token);
+    }
+    const name = typeof given === 'string' ? given : given.name;
+    return new UpdateHandle<Result>(this.client, this.#webUi, name, token as string, runId);
   }
 
   /**
@@ -215,20 +212,6 @@ export class Twinwrite {
    */
   async close(): Promise<void> {
     await this.closeConnection();
-  }
-
-  /** Joins the run that has the token, if it was started with the same input. */
-  async #attach<Result>(
-    definition: AnyCrossStoreUpdate,
-    token: string,
-    fingerprint: string,
-  ): Promise<UpdateHandle<Result>> {
-    const identity = { definition: definition.name, token };
-    const description = await this.#describe(definition, token);
-    if (description.memo?.['fingerprint'] !== fingerprint) {
-      throw new TwinwriteError('TokenReused', identity);
-    }
-    return this.handle<Result>(definition, token, description.runId);
   }
 
   async #find(definition: AnyCrossStoreUpdate, token: string) {
@@ -248,4 +231,18 @@ function isGone(error: unknown): boolean {
   return isTwinwriteError(error, 'EndedWithoutOutcome') || isTwinwriteError(error, 'UnknownUpdate');
 }
 
+function isEnlisted<Result>(
+  given: AnyCrossStoreUpdate | string | Enlisted<Result>,
+): given is Enlisted<Result> {
+  return typeof given === 'object' && 'definition' in given;
+}
+
+export type {
+  Enlisted,
+  EnlistOptions,
+  Execute,
+  SubmitInTransactionOptions,
+} from './client/submit-in-transaction';
+export { submitInTransaction, submitManyInTransaction } from './client/submit-in-transaction';
 export type { OutcomeOptions, UpdateHandle } from './client/update-handle';
+export type { InputOf } from './domain/definition';

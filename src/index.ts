@@ -1,12 +1,16 @@
 export type {
   ConnectOptions,
+  Enlisted,
+  EnlistOptions,
+  Execute,
   ExecuteOptions,
   InputOf,
   OutcomeOptions,
+  SubmitInTransactionOptions,
   SubmitOptions,
   UpdateHandle,
 } from './client';
-export { Twinwrite } from './client';
+export { submitInTransaction, submitManyInTransaction, Twinwrite } from './client';
 export type { TwinwriteConfig } from './define-config';
 export { defineConfig } from './define-config';
 export type {

@@ -4,15 +4,18 @@ import type { Json } from '../domain/json';
 import { DEFINITION_ATTRIBUTE, OUTCOME_ATTRIBUTE, RUNNING } from '../domain/search-attributes';
 import type { CrossStoreUpdateRequest } from '../domain/update-request';
 import { detailsOf, summaryOf } from '../domain/web-ui';
+import type { Admission } from './admission';
 
-interface Submission {
-  readonly definition: AnyCrossStoreUpdate;
+/** What an update is started with: plain data, which may lie in an outbox meanwhile. */
+export interface Start {
+  readonly definition: string;
   readonly token: string;
   readonly input: Json;
   /** For display: the claim asks the definition again. */
   readonly entities: readonly string[];
-  readonly fingerprint: string;
-  readonly searchAttributes: boolean;
+  readonly legTimeoutMillis: number;
+  /** What the Web UI says of it. */
+  readonly details: string;
 }
 
 /**
@@ -27,33 +30,38 @@ const REUSE_POLICY = 'ALLOW_DUPLICATE_FAILED_ONLY';
  */
 const WORKFLOW_TASK_TIMEOUT = '3 seconds';
 
+export function startOf(
+  definition: AnyCrossStoreUpdate,
+  { input, token, entities }: Admission,
+): Start {
+  const { name, legTimeoutMillis } = definition;
+  const details = detailsOf(definition, token, entities);
+  return { definition: name, token, input, entities, legTimeoutMillis, details };
+}
+
 /** How an update's workflow is started: what travels, and what the Web UI shows of it. */
-export function startOptionsOf(submission: Submission) {
-  const { definition, token, input, entities, fingerprint, searchAttributes } = submission;
-  const request: CrossStoreUpdateRequest = {
-    definition: definition.name,
-    token,
-    input,
-    entities,
-    legTimeoutMillis: definition.legTimeoutMillis,
-    searchAttributes,
-  };
+export function startOptionsOf(
+  start: Start,
+  { fingerprint, searchAttributes }: { fingerprint: string; searchAttributes: boolean },
+) {
+  const { details, ...update } = start;
+  const request: CrossStoreUpdateRequest = { ...update, searchAttributes };
   return {
     args: [request],
     workflowIdReusePolicy: REUSE_POLICY,
     workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
     memo: { fingerprint },
-    staticSummary: summaryOf(definition.name, token),
-    staticDetails: detailsOf(definition, token, entities),
+    staticSummary: summaryOf(start.definition, start.token),
+    staticDetails: details,
   } satisfies Partial<WorkflowStartOptions>;
 }
 
 /** Absent where the namespace lacks them: a start that names an unknown attribute is refused. */
-export function searchAttributesOf(definition: AnyCrossStoreUpdate, registered: boolean) {
+export function searchAttributesOf(definition: string, registered: boolean) {
   if (!registered) return {};
   return {
     typedSearchAttributes: [
-      { key: DEFINITION_ATTRIBUTE, value: definition.name },
+      { key: DEFINITION_ATTRIBUTE, value: definition },
       { key: OUTCOME_ATTRIBUTE, value: RUNNING },
     ],
   };

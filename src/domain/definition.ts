@@ -136,6 +136,9 @@ export interface CrossStoreUpdate<Schema extends z.ZodType = z.ZodType, Result =
 // oxlint-disable-next-line typescript/no-explicit-any -- a set of definitions has as many inputs and results as members; each was checked where it was defined.
 export type AnyCrossStoreUpdate = CrossStoreUpdate<any, any>;
 
+/** The plain input of a definition: what its schema takes, before defaults and transforms. */
+export type InputOf<Schema extends z.ZodType> = z.input<Schema>;
+
 /** The two forms of MongoDB leg, as the ledger records them. */
 export type Form = 'projection' | 'transaction';
 

@@ -29,8 +29,15 @@ describe('migrations', () => {
     const runs = await Promise.all(
       Array.from({ length: 5 }, () => migratePostgres(world.postgres)),
     );
-    const names = ['ledger', 'queue', 'protocol', 'views', 'janitor'];
-    expect(runs.flat().map(({ name }) => name)).toEqual(names);
+    expect(runs.flat().map(({ name }) => name)).toEqual([
+      'ledger',
+      'queue',
+      'protocol',
+      'views',
+      'janitor',
+      'outbox',
+      'interventions',
+    ]);
     expect(await pendingPostgres(world.postgres)).toEqual([]);
   });
 

@@ -6,6 +6,7 @@ import { queue } from './migrations/0002-queue';
 import { protocol } from './migrations/0003-protocol';
 import { views } from './migrations/0004-views';
 import { janitor } from './migrations/0005-janitor';
+import { outbox } from './migrations/0007-outbox';
 import { interventions } from './migrations/0010-interventions';
 
 export interface Migration {
@@ -14,7 +15,15 @@ export interface Migration {
   readonly sql: string;
 }
 
-const migrations: readonly Migration[] = [ledger, queue, protocol, views, janitor, interventions];
+const migrations: readonly Migration[] = [
+  ledger,
+  queue,
+  protocol,
+  views,
+  janitor,
+  outbox,
+  interventions,
+];
 
 /** Where the migrations are recorded. */
 export const BOOTSTRAP = /*sql*/ `
