@@ -17,6 +17,7 @@ import { WorkerMetrics } from './worker/metrics';
 import { observeLegs } from './worker/observe-legs';
 import { observeOutcomes } from './worker/observe-outcomes';
 import { Readiness } from './worker/readiness';
+import { Relay } from './worker/relay';
 import { Releases } from './worker/releases';
 import { assertStores } from './worker/stores';
 import { connectToTemporal } from './worker/temporal-connection';
@@ -112,6 +113,9 @@ export async function createWorker(options: WorkerOptions): Promise<TwinwriteWor
     const attempts = createAttempts(steps);
     const janitor = new Janitor({ updates, postgres, attempts, metrics, logger });
     opened.add('the janitor', () => janitor.close());
+    const taskQueue = options.taskQueue ?? readClientConfig().taskQueue;
+    const relay = new Relay({ temporal, postgres, taskQueue, metrics: metrics.outbox, logger });
+    opened.add('the relay of enlisted updates', () => relay.close());
     const readiness = new Readiness({ postgres, mongo, temporal: connection });
     const findProblem = async () => {
       const state = worker?.getState() ?? 'STARTING';
@@ -125,7 +129,7 @@ export async function createWorker(options: WorkerOptions): Promise<TwinwriteWor
     worker = await Worker.create({
       connection,
       namespace,
-      taskQueue: options.taskQueue ?? readClientConfig().taskQueue,
+      taskQueue,
       activities: createActivities(steps),
       sinks: observeOutcomes(logger, metrics),
       ...(await workflowSource()),
@@ -135,7 +139,7 @@ export async function createWorker(options: WorkerOptions): Promise<TwinwriteWor
       }),
       ...drainOf(updates, options.shutdownGraceMillis),
     });
-    return memberOf(worker, [turns, janitor], health, opened);
+    return memberOf(worker, [turns, janitor, relay], health, opened);
   } catch (error) {
     await opened.release();
     throw error;

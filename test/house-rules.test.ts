@@ -31,8 +31,14 @@ describe('house rules', () => {
     const [postgres, mongo] = [names('postgres'), names('mongo')];
     // A callback's client is lent in Postgres, its session bound in MongoDB; only MongoDB has
     // projected documents, transactions that outlive their connection, and requests that nothing
-    // but we bounds.
-    const own = new Set(['callback-client.ts', 'orphans.ts', 'deadline.ts']);
+    // but we bounds; only Postgres an outbox.
+    const own = new Set([
+      'callback-client.ts',
+      'orphans.ts',
+      'deadline.ts',
+      'outbox.ts',
+      'outbox-listener.ts',
+    ]);
     const isOwn = (name: string) => own.has(name) || name.startsWith('projection');
     const unmatched = [...postgres, ...mongo].filter(
       (name) => !(postgres.has(name) && mongo.has(name)) && !isOwn(name),

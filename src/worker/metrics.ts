@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Pool } from 'pg';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { OutcomeStatus } from '../domain/outcome';
+import { OutboxMetrics } from './outbox-metrics';
 
 interface LegSample {
   readonly definition: string;
@@ -54,6 +55,7 @@ export class WorkerMetrics {
     labelNames: ['definition', 'status'],
     registers: [this.#registry],
   });
+  readonly outbox = new OutboxMetrics(this.#registry);
 
   readonly #takenByJanitor = new Counter({
     name: 'twinwrite_janitor_taken_total',

@@ -1,3 +1,4 @@
+import { isGrpcServiceError } from '@temporalio/client';
 import {
   GracefulShutdownPeriodExpiredError,
   TransportError,
@@ -22,4 +23,10 @@ export function whyItEnded(worker: Worker, error: unknown): unknown {
     { cause: 'the connection is lost for good' },
     { cause: error },
   );
+}
+
+/** The code with which Temporal's server answered, if that is what failed. */
+export function grpcCodeOf(error: Error): number | undefined {
+  const cause = error.cause instanceof Error ? error.cause : error;
+  return isGrpcServiceError(cause) ? cause.code : undefined;
 }

@@ -2,8 +2,12 @@ import { randomUUID } from 'node:crypto';
 import type { Pool, PoolClient } from 'pg';
 import type { Execute } from 'twinwrite';
 import type { Counted } from '../support/counted-definitions';
+import type { RunningWorker } from '../support/world';
+import { type Family, readPrometheusText } from '../worker/fixtures/prometheus-text';
 
 /** What the tests of the outbox have in common. */
+
+export const ONCE = { postgres: { applied: 1, undone: 0 }, mongo: { applied: 1, undone: 0 } };
 
 export const counted = (): { id: string } => ({ id: randomUUID() });
 
@@ -48,4 +52,9 @@ export async function enlistedRows(
     [name],
   );
   return rows;
+}
+
+export async function metricsOf({ health }: RunningWorker): Promise<ReadonlyMap<string, Family>> {
+  const response = await fetch(`${health?.url}/metrics`);
+  return readPrometheusText(await response.text());
 }
