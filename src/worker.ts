@@ -34,7 +34,10 @@ export interface WorkerOptions {
    * tombstones in it, and says how to mend it.
    */
   readonly projections?: readonly Projection[];
-  /** The application's own pool. Its size bounds how many legs run at once. */
+  /**
+   * The application's own pool. Its size bounds how many legs run at once. Beside it the worker
+   * opens one connection with the pool's options, to hear of updates that transactions enlist.
+   */
   readonly postgres: Pool;
   /** The application's own client; its URI names the database. */
   readonly mongo: MongoClient;

@@ -47,7 +47,7 @@ export interface ErrorFields {
   MongoAhead: { collection: string; id: string };
   /** MongoDB refused, and the definition has no `undo`. The update is parked and retried slowly. */
   Parked: { definition: string; token: string; reason: string };
-  /** The environment or the configuration file is wrong. */
+  /** The environment, the configuration file or what a call was given is wrong. */
   InvalidConfiguration: { problem: string };
   /** A store cannot carry cross-store updates as it is. */
   UnsuitableStore: { store: 'PostgreSQL' | 'MongoDB'; problem: string };

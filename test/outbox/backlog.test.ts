@@ -59,22 +59,22 @@ describe('a backlog of enlisted updates', () => {
 
   test('waits while Temporal is away, and says how much and how long; started, it tells the lag', async () => {
     proxy.cut();
-    const enlisted = await enlist(30);
+    const enlisted = await enlist(10);
     await eventually(
       async () =>
         (await sampleOf(
           cutOff,
           'twinwrite_outbox_rows',
           'twinwrite_outbox_rows{state="waiting"}',
-        )) === 30 || undefined,
+        )) === 10 || undefined,
       'the worker tells how many wait',
     );
     expect(await sampleOf(cutOff, 'twinwrite_outbox_oldest_seconds')).toBeGreaterThan(0);
-    expect(await enlistedRows(world.postgres, definition)).toHaveLength(30);
+    expect(await enlistedRows(world.postgres, definition)).toHaveLength(10);
     proxy.mend();
     await allApplied(enlisted);
     await eventually(
-      async () => (await sampleOf(cutOff, LAG, `${LAG}_count`)) === 30 || undefined,
+      async () => (await sampleOf(cutOff, LAG, `${LAG}_count`)) === 10 || undefined,
       'every start is observed',
     );
     const lag = await sampleOf(cutOff, LAG, `${LAG}{quantile="0.95"}`);
@@ -85,14 +85,14 @@ describe('a backlog of enlisted updates', () => {
   test('is shared by workers, each start made by one of them', async () => {
     const before = (await sampleOf(cutOff, LAG, `${LAG}_count`)) ?? 0;
     const other = await startWorker();
-    const batches = await Promise.all(Array.from({ length: 6 }, () => enlist(10)));
+    const batches = await Promise.all(Array.from({ length: 4 }, () => enlist(6)));
     await allApplied(batches.flat());
     const counts = async () =>
       await Promise.all([cutOff, other].map((one) => sampleOf(one, LAG, `${LAG}_count`)));
     await eventually(async () => {
       const [first = 0, second = 0] = await counts();
-      return first + second - before === 60 || undefined;
-    }, 'sixty starts are observed by the two');
+      return first + second - before === 24 || undefined;
+    }, 'twenty-four starts are observed by the two');
     await other.stop();
   });
 });

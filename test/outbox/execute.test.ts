@@ -15,7 +15,7 @@ import { z } from 'zod';
 import { countedProjection } from '../support/counted-definitions';
 import { eventually } from '../support/eventually';
 import { openWorld, type World } from '../support/world';
-import { counted, enlistedRows } from './enlisting';
+import { counted, enlistedRows, inOwnTransaction } from './enlisting';
 
 describe('the statement that enlists', () => {
   const options = { taskQueue: 'nobody' };
@@ -68,6 +68,26 @@ describe('the statement that enlists', () => {
     expect(await submitInTransaction(asArrays, definition, input, options)).toMatchObject({
       token: input.id,
     });
+    expect(await enlistedRows(world.postgres, definition)).toMatchObject([{ token: input.id }]);
+  });
+
+  test('asks little of the role that sends it', async () => {
+    const definition = named();
+    const role = `${world.name}_application`;
+    const input = counted();
+    await inOwnTransaction(world.postgres, async (own, client) => {
+      await client.query(`
+        create role ${role};
+        grant usage on schema twinwrite to ${role};
+        grant select, insert, delete on twinwrite.outbox to ${role};
+        grant select on twinwrite.ledger to ${role};
+        set local role ${role}`);
+      await submitInTransaction(own, definition, input, options);
+      await expect(
+        submitInTransaction(own, definition, { ...input, refusedBy: 'mongo' }, options),
+      ).rejects.toMatchObject({ code: 'TokenReused' });
+    });
+    await world.postgres.query(`drop owned by ${role}; drop role ${role}`);
     expect(await enlistedRows(world.postgres, definition)).toMatchObject([{ token: input.id }]);
   });
 

@@ -114,9 +114,7 @@ describe('a start that is refused', () => {
     await holder.query('begin; lock table effect in exclusive mode');
     const rightful = await world.twinwrite.submit(definition, { id });
     await handOver(id);
-    const row = await parked(id);
-    await holder.query('rollback');
-    holder.release();
+    const row = await parked(id).finally(() => holder.release(true));
     expect(row.parked).toMatch(/^TokenReused: /);
     expect(await rightful.outcome()).toMatchObject({ status: 'applied' });
     // The rightful input is enlisted beside it.

@@ -5,12 +5,14 @@
  */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import type { NativeConnection } from '@temporalio/worker';
+import { Pool } from 'pg';
 import pino from 'pino';
 import { type Execute, submitInTransaction } from 'twinwrite';
 import { WorkerMetrics } from '../../src/worker/metrics';
 import { Relay } from '../../src/worker/relay';
 import { countedProjection } from '../support/counted-definitions';
 import { eventually } from '../support/eventually';
+import { startTcpProxy } from '../support/tcp-proxy';
 import { openWorld, type World } from '../support/world';
 import { counted, enlistedRows } from './enlisting';
 
@@ -33,7 +35,7 @@ describe('a relay', () => {
     await world.close();
   });
 
-  const start = (pollEveryMillis: number) => {
+  const start = (pollEveryMillis: number, postgres = world.postgres) => {
     const { namespace } = world.temporal.options;
     relay = new Relay({
       // The ordinary connection starts workflows as the native one does.
@@ -42,9 +44,9 @@ describe('a relay', () => {
         namespace,
         close: async () => {},
       },
-      postgres: world.postgres,
+      postgres,
       taskQueue: world.name,
-      metrics: new WorkerMetrics(world.postgres).outbox,
+      metrics: new WorkerMetrics(postgres).outbox,
       logger: pino({ level: 'silent' }),
       pollEveryMillis,
     });
@@ -100,6 +102,29 @@ describe('a relay', () => {
     await isStarted(missed);
     await listener(pid);
     await isStarted(await enlist());
+  });
+
+  test('goes on when PostgreSQL is back', async () => {
+    const { hostname: host, port } = new URL(world.postgresUrl);
+    const proxy = await startTcpProxy({ host, port: Number(port) });
+    const url = new URL(world.postgresUrl);
+    url.host = `127.0.0.1:${proxy.port}`;
+    const pool = new Pool({ connectionString: url.toString() });
+    pool.on('error', () => {});
+    try {
+      start(100, pool);
+      await listener();
+      proxy.cut();
+      const missed = await enlist();
+      await eventually(() => proxy.refusals() >= 2 || undefined, 'it has tried in vain');
+      proxy.mend();
+      await isStarted(missed);
+      await listener();
+    } finally {
+      await relay?.close();
+      await pool.end();
+      await proxy.close();
+    }
   });
 
   test('finds within its poll what no notification told it of', async () => {

@@ -5,10 +5,14 @@
 import {
   type CrossStoreUpdate,
   defineCrossStoreUpdate,
+  type Enlisted,
+  type Execute,
   type InputOf,
   isTwinwriteError,
   type Outcome,
   type Reason,
+  submitInTransaction,
+  submitManyInTransaction,
   type Twinwrite,
   type UpdateHandle,
 } from 'twinwrite';
@@ -51,6 +55,44 @@ export async function carriesTheResultInTheHandle(twinwrite: Twinwrite): Promise
   expectType<string | undefined>()(handle.webUrl);
   // A token alone tells no type: what comes is for the caller to check.
   expectType<Outcome>()(await twinwrite.handle(count, 'a').outcome());
+}
+
+export async function carriesTheResultThroughATransaction(
+  twinwrite: Twinwrite,
+  execute: Execute,
+): Promise<void> {
+  const enlisted = await submitInTransaction(execute, count, { id: '1' }, { taskQueue: 'q' });
+  expectType<Enlisted<{ counted: number }>>()(enlisted);
+  expectType<UpdateHandle<{ counted: number }>>()(twinwrite.handle(enlisted));
+  const many = await submitManyInTransaction(execute, count, [{ id: '1', count: 2 }]);
+  expectType<readonly Enlisted<{ counted: number }>[]>()(many);
+  // What was kept as JSON tells no type.
+  const kept = { definition: 'count', token: '1' };
+  expectType<Outcome>()(await twinwrite.handle(kept).outcome());
+  // @ts-expect-error -- `id` is missing.
+  await submitInTransaction(execute, count, {});
+  // @ts-expect-error -- `count` is a number.
+  await submitManyInTransaction(execute, count, [{ id: '1', count: '1' }]);
+  // @ts-expect-error -- one token cannot stand for many.
+  await submitManyInTransaction(execute, count, [], { token: 'a' });
+}
+
+/** What the drivers offer, without an annotation. */
+export async function sendsThroughAnyDriver(driver: {
+  query(sql: string, values?: unknown[]): Promise<{ rows: unknown[] }>;
+  $queryRawUnsafe(sql: string, ...values: unknown[]): Promise<unknown>;
+}): Promise<void> {
+  const input = { id: '1' };
+  await submitInTransaction((sql, parameters) => driver.query(sql, parameters), count, input);
+  await submitInTransaction((sql, all) => driver.$queryRawUnsafe(sql, ...all), count, input);
+  await submitInTransaction(
+    async (sql, parameters) => {
+      expectType<string>()(sql);
+      expectType<[string]>()(parameters);
+    },
+    count,
+    input,
+  );
 }
 
 export async function takesWhatTheSchemaTakes(twinwrite: Twinwrite): Promise<void> {
