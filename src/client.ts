@@ -14,6 +14,7 @@ import { WebUi } from './client/web-ui';
 import { readClientConfig } from './config';
 import type { AnyCrossStoreUpdate, CrossStoreUpdate, InputOf } from './domain/definition';
 import { isTwinwriteError } from './domain/errors';
+import type { Expectation } from './domain/expectation';
 import { fingerprintOf } from './domain/fingerprint';
 import type { Outcome } from './domain/outcome';
 import { workflowIdOf } from './domain/token';
@@ -41,6 +42,16 @@ export interface SubmitOptions {
    * every retry.
    */
   readonly token?: string;
+  /**
+   * Applies the update only if its document is still as the caller has read it: pass the version
+   * that `projection.versionOf(document)` tells, or null for a document that must not be there. An
+   * update of several documents says which, in a list if need be.
+   *
+   * Otherwise the outcome is `refused` with the code `VersionConflict`, nothing is recorded, and
+   * the same token may come again. A token that was applied before is answered as ever. One that
+   * runs is joined: it goes by what its first caller expects.
+   */
+  readonly expect?: Expectation | readonly Expectation[];
   /**
    * How long Temporal may take to answer the start before `Unavailable`. At least 1; 10,000 unless
    * given, and at most.
@@ -144,7 +155,7 @@ export class Twinwrite {
     input: InputOf<Schema>,
     options: SubmitOptions = {},
   ): Promise<UpdateHandle<Result>> {
-    const admission = await admit(definition, input, options.token);
+    const admission = await admit(definition, input, options);
     const { token } = admission;
     const deadline = Date.now() + Math.min(options.timeoutMillis ?? Infinity, START_TIMEOUT_MILLIS);
     return await this.client

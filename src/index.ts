@@ -18,9 +18,11 @@ export type {
   CrossStoreUpdateOptions,
   Form,
   MongoLeg,
+  MongoReader,
   MongoTransaction,
   PostgresClient,
   PostgresLeg,
+  Precheck,
   ProjectionLeg,
   Recordable,
   Refuse,
@@ -29,6 +31,7 @@ export type {
 export { defineCrossStoreUpdate } from './domain/definition';
 export type { ErrorCode, ErrorFields } from './domain/errors';
 export { isTwinwriteError, TwinwriteError } from './domain/errors';
+export type { Expectation, VersionConflict } from './domain/expectation';
 export type { Json, JsonIssue, JsonPrimitive } from './domain/json';
 export type { Outcome, OutcomeStatus, Reason, ReasonCode } from './domain/outcome';
 export type { Progress } from './domain/progress';

@@ -7,6 +7,7 @@ import { isToPark, toApplicationFailure } from './failures';
 import { InFlight } from './in-flight';
 import * as mongoLeg from './mongo/leg';
 import * as postgresLeg from './postgres/leg';
+import { precheck } from './precheck';
 import { UpdateInHand } from './update-in-hand';
 
 export interface ActivityDependencies {
@@ -71,8 +72,12 @@ export function createAttempts(dependencies: ActivityDependencies): Attempts {
   const step = stepRunner(dependencies, postgres);
   return {
     applyPostgres: step('applyPostgres', async (update) => {
-      const answer = await inFlight.share(`postgres ${update.identity}`, update.timeoutMillis, () =>
-        postgresLeg.applyPostgres(postgres, update),
+      const answer = await inFlight.share(
+        `postgres ${update.identity}`,
+        update.timeoutMillis,
+        async () =>
+          (await precheck(postgres.pool, mongo.db, update)) ??
+          (await postgresLeg.applyPostgres(postgres, update)),
       );
       update.assertOwnTurn(answer);
       return answer;

@@ -1,16 +1,10 @@
 import { ApplicationFailure } from '@temporalio/activity';
 import { MongoServerError } from 'mongodb';
-import { type ErrorCode, isTwinwriteError } from '../domain/errors';
+import { type ErrorCode, isCallerCode, isTwinwriteError } from '../domain/errors';
 import { isCallbackFault } from './callback-fault';
 import { verdictOf as mongoVerdictOf } from './mongo/errors';
 import { isDatabaseError, verdictOf as postgresVerdictOf } from './postgres/errors';
 import { RefusedError } from './refusal';
-
-/**
- * No retry changes these: the caller has to. They end the workflow as failed, so that the rightful
- * caller of the token may start it anew (F11).
- */
-const CALLERS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['InvalidInput', 'TokenReused']);
 
 /** What only somebody's doing changes: nothing is gained by trying again soon. */
 const HOPELESS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['Parked', 'NotAdopted', 'MongoAhead']);
@@ -42,7 +36,7 @@ export function isToPark(error: unknown, attempt: number): boolean {
 }
 
 function isCallers(error: unknown): boolean {
-  return isTwinwriteError(error) && CALLERS.has(error.code);
+  return isTwinwriteError(error) && isCallerCode(error.code);
 }
 
 /**

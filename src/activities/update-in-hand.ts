@@ -1,5 +1,6 @@
 import type { AnyCrossStoreUpdate } from '../domain/definition';
 import { isTwinwriteError, TwinwriteError } from '../domain/errors';
+import { assertProjected } from '../domain/expectation';
 import { fingerprintOf } from '../domain/fingerprint';
 import { inputInFlight } from '../domain/input-in-flight';
 import { invalidInput, parseInput, plainInput } from '../domain/parse-input';
@@ -99,8 +100,10 @@ export class UpdateInHand {
   async plan(): Promise<ClaimedPlan> {
     const { definition, driver: workflow, request } = this;
     const keys = await this.#ask(async () => keysOf(definition, await this.#admitted()));
-    const { form, undoable } = definition;
-    return { workflow, form, undoable, ...keys, input: request.input };
+    const { input, expect: expected } = request;
+    if (expected !== undefined) assertProjected(definition.name, keys.documents, expected);
+    const { form, undoable, legTimeoutMillis } = definition;
+    return { workflow, form, undoable, ...keys, input, legTimeoutMillis, expected };
   }
 
   /** What the callbacks get: the input as the schema makes it, once it was let in. */

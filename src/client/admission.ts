@@ -1,5 +1,6 @@
 import type { AnyCrossStoreUpdate } from '../domain/definition';
 import { isTwinwriteError, type TwinwriteError } from '../domain/errors';
+import { type Expectation, type ExpectedVersions, expectedVersionsOf } from '../domain/expectation';
 import type { Json } from '../domain/json';
 import { invalidInput, parseInput, plainInput } from '../domain/parse-input';
 import { findTokenProblem } from '../domain/token';
@@ -11,11 +12,19 @@ export interface Admission {
   readonly input: Json;
   readonly token: string;
   readonly entities: readonly string[];
+  /** What the caller has read of the documents, if it says so. */
+  readonly expect?: ExpectedVersions;
   /**
    * The schema of this build refuses the input. An earlier one may have let it in: only an update
    * that is known by its token is for the caller to have (clause 2).
    */
   readonly refusal?: TwinwriteError<'InvalidInput'>;
+}
+
+/** What a caller says of an update beside its input. */
+export interface CallTerms {
+  readonly token?: string;
+  readonly expect?: Expectation | readonly Expectation[];
 }
 
 /**
@@ -27,7 +36,7 @@ export interface Admission {
 export async function admit(
   definition: AnyCrossStoreUpdate,
   given: unknown,
-  givenToken: string | undefined,
+  { token: givenToken, expect }: CallTerms,
 ): Promise<Admission> {
   const input = plainInput(definition, given, givenToken);
   try {
@@ -37,7 +46,15 @@ export async function admit(
     if (problem !== undefined) {
       throw invalidInput(definition.name, [{ path: 'token', reason: problem }]);
     }
-    return { input, token: token as string, entities: keysOf(definition, parsed).entities };
+    const { entities, documents } = keysOf(definition, parsed);
+    return {
+      input,
+      token: token as string,
+      entities,
+      ...(expect === undefined
+        ? {}
+        : { expect: expectedVersionsOf(definition, documents, expect) }),
+    };
   } catch (error) {
     if (!isTwinwriteError(error, 'InvalidInput')) throw error;
     const token = givenToken ?? guessToken(definition, input);

@@ -1,5 +1,6 @@
 import type { WorkflowStartOptions } from '@temporalio/client';
 import type { AnyCrossStoreUpdate } from '../domain/definition';
+import type { ExpectedVersions } from '../domain/expectation';
 import type { Json } from '../domain/json';
 import { DEFINITION_ATTRIBUTE, OUTCOME_ATTRIBUTE, RUNNING } from '../domain/search-attributes';
 import type { CrossStoreUpdateRequest } from '../domain/update-request';
@@ -16,6 +17,8 @@ export interface Start {
   readonly legTimeoutMillis: number;
   /** What the Web UI says of it. */
   readonly details: string;
+  /** The versions that the caller has read of documents. */
+  readonly expect?: ExpectedVersions;
 }
 
 /**
@@ -32,11 +35,12 @@ const WORKFLOW_TASK_TIMEOUT = '3 seconds';
 
 export function startOf(
   definition: AnyCrossStoreUpdate,
-  { input, token, entities }: Admission,
+  { input, token, entities, expect }: Admission,
 ): Start {
   const { name, legTimeoutMillis } = definition;
   const details = detailsOf(definition, token, entities);
-  return { definition: name, token, input, entities, legTimeoutMillis, details };
+  const expected = expect === undefined ? {} : { expect };
+  return { definition: name, token, input, entities, legTimeoutMillis, details, ...expected };
 }
 
 /** How an update's workflow is started: what travels, and what the Web UI shows of it. */

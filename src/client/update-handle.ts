@@ -5,7 +5,7 @@ import {
   WorkflowFailedError,
   WorkflowNotFoundError,
 } from '@temporalio/client';
-import { type ErrorCode, type ErrorFields, TwinwriteError } from '../domain/errors';
+import { type ErrorFields, isCallerCode, isTwinwriteError, TwinwriteError } from '../domain/errors';
 import type { Outcome } from '../domain/outcome';
 import type { Progress } from '../domain/progress';
 import { workflowIdOf } from '../domain/token';
@@ -51,7 +51,7 @@ export class UpdateHandle<Result = unknown> {
       if (timeoutMillis === undefined) return await wait();
       return await this.client.withAbortSignal(AbortSignal.timeout(timeoutMillis), wait);
     } catch (error) {
-      return this.#throwFor(error, timeoutMillis);
+      return this.#outcomeFor(error, timeoutMillis);
     }
   }
 
@@ -84,8 +84,8 @@ export class UpdateHandle<Result = unknown> {
     return { definition: this.definition, token: this.token };
   }
 
-  #throwFor(error: unknown, timeoutMillis: number | undefined): never {
-    if (error instanceof WorkflowFailedError) throw this.#endedWithout(error);
+  #outcomeFor(error: unknown, timeoutMillis: number | undefined): Outcome<never> {
+    if (error instanceof WorkflowFailedError) return refusedFor(this.#endedWithout(error));
     if (timeoutMillis !== undefined && isGrpcCancelledError(error)) {
       throw new TwinwriteError('StillRunning', { ...this.#identity(), timeoutMillis });
     }
@@ -101,7 +101,12 @@ export class UpdateHandle<Result = unknown> {
   }
 }
 
-/** The failures of a run that its caller has to mend. */
-function isCallerCode(type: unknown): type is Extract<ErrorCode, 'InvalidInput' | 'TokenReused'> {
-  return type === 'InvalidInput' || type === 'TokenReused';
+/**
+ * A conflict is a result, which a caller expects to meet; its run has failed all the same, so that
+ * its token is free.
+ */
+function refusedFor(error: Error): Outcome<never> {
+  if (!isTwinwriteError(error, 'VersionConflict')) throw error;
+  const { code, message, fields } = error;
+  return { status: 'refused', reason: { code, message, conflicts: fields.conflicts } };
 }

@@ -22,6 +22,9 @@ export const CLAIM_WAIT_MILLIS = 1_000;
 const SHARES = {
   /** The Postgres leg's transaction: from its connection to its COMMIT. */
   postgres: 0.9,
+  /** Where there is a precheck, it and the leg's transaction after it. */
+  precheck: 0.25,
+  afterPrecheck: 0.65,
   /** The Mongo leg: reading the images, writing them or running the transaction, settling. */
   image: 0.25,
   mongo: 0.4,

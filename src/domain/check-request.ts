@@ -1,6 +1,7 @@
 import { MAX_LEG_TIMEOUT_MILLIS, MIN_LEG_TIMEOUT_MILLIS } from './bounds';
 import { isDefinitionName } from './definition-name';
 import type { TwinwriteError } from './errors';
+import { findExpectedProblem } from './expectation';
 import { byteLengthOf, issueAt, JSON_LIMITS, type Json, type JsonIssue } from './json';
 import { invalidInput } from './parse-input';
 import { findTokenProblem } from './token';
@@ -28,7 +29,7 @@ export function checkRequest(given: unknown): CheckedRequest {
   const issues = isObject(given)
     ? findIssues(parts)
     : [issueAt('', 'is no request; start it through the Twinwrite client')];
-  const { definition, token, input, legTimeoutMillis, entities, searchAttributes } =
+  const { definition, token, input, legTimeoutMillis, entities, searchAttributes, expect } =
     parts as unknown as CrossStoreUpdateRequest;
   if (issues.length > 0) {
     const name = isDefinitionName(definition) ? definition : 'crossStoreUpdate';
@@ -42,12 +43,13 @@ export function checkRequest(given: unknown): CheckedRequest {
       ...(legTimeoutMillis === undefined ? {} : { legTimeoutMillis }),
       ...(entities === undefined ? {} : { entities }),
       ...(searchAttributes === undefined ? {} : { searchAttributes }),
+      ...(expect === undefined ? {} : { expect }),
     },
   };
 }
 
 function findIssues(parts: Readonly<Record<string, unknown>>): JsonIssue[] {
-  const { definition, token, input, legTimeoutMillis, entities, searchAttributes } = parts;
+  const { definition, token, input, legTimeoutMillis, entities, searchAttributes, expect } = parts;
   const isList = Array.isArray(entities) && entities.every((key) => typeof key === 'string');
   const problems: readonly (readonly [string, string | undefined])[] = [
     ['definition', isDefinitionName(definition) ? undefined : 'is no name of a definition'],
@@ -59,6 +61,7 @@ function findIssues(parts: Readonly<Record<string, unknown>>): JsonIssue[] {
       'searchAttributes',
       ['undefined', 'boolean'].includes(typeof searchAttributes) ? undefined : 'is no boolean',
     ],
+    ['expect', findExpectedProblem(expect)],
   ];
   return problems.flatMap(([path, problem]) =>
     problem === undefined ? [] : [issueAt(path, problem)],

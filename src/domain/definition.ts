@@ -1,4 +1,4 @@
-import type { ClientSession, Db } from 'mongodb';
+import type { ClientSession, Collection, Db, Document } from 'mongodb';
 import type { ClientBase } from 'pg';
 import type { z } from 'zod';
 import {
@@ -18,9 +18,9 @@ import type { DocumentReference } from './projection';
 export type PostgresClient = Pick<ClientBase, 'query'>;
 
 /**
- * Ends the update as refused (in the Postgres leg) or compensated (in the Mongo leg), for a reason
- * that no retry will change. It throws: nothing after it runs, and this leg's writes are rolled
- * back.
+ * Ends the update as refused (in the precheck and the Postgres leg) or compensated (in the Mongo
+ * leg), for a reason that no retry will change. It throws: nothing after it runs, and this leg's
+ * writes are rolled back.
  */
 export type Refuse = (reason: string) => never;
 
@@ -32,6 +32,33 @@ export interface MongoTransaction {
   readonly db: Db;
   readonly session: ClientSession;
 }
+
+/**
+ * MongoDB for a precheck: it reads what a majority has, from the primary, and cannot write.
+ */
+export interface MongoReader {
+  readonly collection: <Schema extends Document = Document>(
+    name: string,
+  ) => Pick<Collection<Schema>, 'find' | 'findOne' | 'countDocuments' | 'distinct'>;
+}
+
+/**
+ * Looks at both stores before the token is claimed, and may refuse: then nothing was written in
+ * either, and nobody waited in a queue for it. It never runs for a token that the ledger knows.
+ *
+ * It is advice and no judge: what it saw may have changed by the time of the claim, and no lock
+ * keeps it. What must hold is decided in `apply`. It runs again with each attempt until the token
+ * is claimed, and delays every update by its round trips. It has a quarter of `legTimeoutMillis`.
+ *
+ * PostgreSQL refuses every write in it, as a mistake in the definition (`TransactionMisused`).
+ */
+export type Precheck<Input> = (context: {
+  /** One snapshot, for reading only. */
+  readonly postgres: PostgresClient;
+  readonly mongo: MongoReader;
+  readonly input: Input;
+  readonly refuse: Refuse;
+}) => Promise<void>;
 
 export interface PostgresLeg<Input, Result> {
   /**
@@ -111,6 +138,8 @@ export interface CrossStoreUpdateOptions<Schema extends z.ZodType, Result> {
    * are entities by themselves.
    */
   readonly entities?: (input: z.output<Schema>) => readonly string[];
+  /** Refuses early what it sees to be hopeless, before anything is claimed. */
+  readonly precheck?: Precheck<z.output<Schema>>;
   readonly postgres: PostgresLeg<z.output<Schema>, Result>;
   readonly mongo: MongoLeg<z.output<Schema>, Result>;
   /**
@@ -205,7 +234,7 @@ type AnyOptions = CrossStoreUpdateOptions<z.ZodType, unknown>;
 
 function findProblem(options: AnyOptions): string | undefined {
   if (typeof options !== 'object' || options === null) return 'pass one object with its parts.';
-  const { name, input, token, entities, postgres, mongo, legTimeoutMillis } = options;
+  const { name, input, token, entities, precheck, postgres, mongo, legTimeoutMillis } = options;
   if (!isDefinitionName(name)) {
     return 'its name begins with a letter and has at most 50 letters, digits, "_", "-" and ".".';
   }
@@ -218,6 +247,7 @@ function findProblem(options: AnyOptions): string | undefined {
   if (entities !== undefined && typeof entities !== 'function') {
     return '`entities` is a function of the input that returns a list of strings.';
   }
+  if (!isOptionalFunction(precheck)) return '`precheck` is a function, or left out.';
   if (typeof postgres?.apply !== 'function') return '`postgres.apply` is a function.';
   if (!isOptionalFunction(postgres.undo)) return '`postgres.undo` is a function, or left out.';
   if (legTimeoutMillis !== undefined && !isLegTimeout(legTimeoutMillis)) {

@@ -1,3 +1,4 @@
+import type { VersionConflict } from './expectation';
 import type { JsonIssue } from './json';
 
 /**
@@ -11,6 +12,11 @@ export interface ErrorFields {
   InvalidInput: { definition: string; token?: string; issues: readonly JsonIssue[] };
   /** The token stands for another input already. Nothing was written for this call. */
   TokenReused: { definition: string; token: string };
+  /**
+   * A document is not at the version that the caller expects. Nothing was written or recorded; it
+   * is told as the outcome `refused`.
+   */
+  VersionConflict: { definition: string; token: string; conflicts: readonly VersionConflict[] };
   /** The update was not settled in time. It goes on; ask again with the same token. */
   StillRunning: { definition: string; token: string; timeoutMillis: number };
   /**
@@ -60,6 +66,8 @@ const MESSAGES: { readonly [Code in ErrorCode]: (fields: ErrorFields[Code]) => s
     `The input of ${definition} is refused: ${describeIssues(issues)}. Nothing was written; mend the input and submit it again.`,
   TokenReused: ({ definition, token }) =>
     `The token ${quote(token)} of ${definition} was used before with another input. Nothing was written; give each business change a token of its own.`,
+  VersionConflict: ({ definition, token, conflicts }) =>
+    `${definition} ${quote(token)} expects ${conflicts.map(describeConflict).join('; ')}. Nothing was written or recorded; read again, and submit it with what you find.`,
   StillRunning: ({ definition, token, timeoutMillis }) =>
     `${definition} ${quote(token)} was not settled within ${timeoutMillis} ms. It goes on: ask again with the same token, or look at it in the Temporal Web UI.`,
   Unavailable: ({ definition, token, cause }) =>
@@ -85,6 +93,24 @@ const MESSAGES: { readonly [Code in ErrorCode]: (fields: ErrorFields[Code]) => s
   InvalidConfiguration: ({ problem }) => problem,
   UnsuitableStore: ({ store, problem }) => `${store} cannot carry cross-store updates: ${problem}`,
 };
+
+function describeConflict({ document, expected, found }: VersionConflict): string {
+  const is = found === null ? 'does not exist' : `is at version ${found}`;
+  return `${expected === null ? 'no' : `version ${expected} of`} ${document}, which ${is}`;
+}
+
+/**
+ * What only the caller can mend: the run ends as failed, so that the token stays free for the
+ * rightful caller, or for the same one with a mended call (F11).
+ */
+const CALLER_CODES = ['InvalidInput', 'TokenReused', 'VersionConflict'] as const;
+
+type CallerCode = (typeof CALLER_CODES)[number];
+
+/** Whether an error, or the type of a failure that Temporal stored, is for the caller to mend. */
+export function isCallerCode(code: unknown): code is CallerCode {
+  return CALLER_CODES.some((known) => known === code);
+}
 
 const BRAND = Symbol.for('twinwrite.error');
 

@@ -1,3 +1,5 @@
+import type { VersionConflict } from './expectation';
+
 /**
  * How a cross-store update ends: the same in both stores, and the same for everybody who asks with
  * its token.
@@ -28,6 +30,8 @@ export interface Reason {
   readonly message: string;
   /** The constraint, index or collection that refused, where one is known. */
   readonly constraint?: string;
+  /** The documents that were not as expected, where the code is `VersionConflict`. */
+  readonly conflicts?: readonly VersionConflict[];
 }
 
 export type ReasonCode =
@@ -39,5 +43,10 @@ export type ReasonCode =
   | 'RefusedByMongo'
   /** What `apply` returned is not plain JSON, or too large to record. */
   | 'ResultNotRecordable'
+  /**
+   * A document was not at the version that the caller expects. Nothing was recorded, so the same
+   * token may be submitted again with another expectation.
+   */
+  | 'VersionConflict'
   /** Somebody cancelled the update before it was settled. */
   | 'Cancelled';

@@ -39,6 +39,14 @@ export interface Projection extends ProjectionOptions {
   /** Names one document of the collection. */
   document(id: string): DocumentReference;
   /**
+   * The version of a document as it was read from MongoDB, for the option `expect`; null for one
+   * that is not there, which a tombstone is not either. Opaque text, fit for an entity tag.
+   *
+   * @throws TwinwriteError `InvalidInput` for a document without a version: one that was read
+   *   without its field `_tw`, or that is not Twinwrite's.
+   */
+  readonly versionOf: (document: object | null | undefined) => string | null;
+  /**
    * What every `find` of the application has in its filter: `find({ ...orders.live, sku })`. A
    * document that is gone from Postgres stays in the collection as a tombstone, so that no late
    * write brings it back, and this leaves it out.
@@ -73,6 +81,7 @@ export function defineProjection(options: ProjectionOptions): Projection {
   const projection: Projection = Object.freeze({
     ...options,
     live: Object.freeze({ '_tw.live': true } as const),
+    versionOf: (document: object | null | undefined) => versionOf(options.collection, document),
     document: (id: string): DocumentReference => {
       assertDocumentId(options.collection, id);
       return { projection, id };
@@ -91,6 +100,18 @@ function assertDocumentId(definition: string, id: unknown): void {
     const issues = [{ path: 'documents', reason: rule }];
     throw new TwinwriteError('InvalidInput', { definition, issues });
   }
+}
+
+/** A driver answers a 64-bit integer as a number where it fits, as a `Long`, or as a bigint. */
+function versionOf(definition: string, document: object | null | undefined): string | null {
+  if (document === null || document === undefined) return null;
+  const stamp = (document as { _tw?: { version?: unknown; live?: unknown } })._tw;
+  if (stamp?.live === false) return null;
+  const version = String(stamp?.version);
+  if (/^[1-9][0-9]*$/.test(version)) return version;
+  const reason =
+    'is missing: read the document with this field; "twinwrite adopt" gives it to one that was there before';
+  throw new TwinwriteError('InvalidInput', { definition, issues: [{ path: '_tw', reason }] });
 }
 
 const COLLECTION = /^[A-Za-z_][A-Za-z0-9_.-]{0,119}$/;

@@ -1,4 +1,5 @@
 import type { Form } from './definition';
+import type { ExpectedVersions } from './expectation';
 import type { Json } from './json';
 import type { Outcome, Reason } from './outcome';
 
@@ -19,6 +20,8 @@ export interface CrossStoreUpdateRequest {
    * workflow task for ever.
    */
   readonly searchAttributes?: boolean;
+  /** The versions that the caller has read of documents: the claim compares them. */
+  readonly expect?: ExpectedVersions;
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { LegObserver } from '../activities';
-import { isTwinwriteError } from '../domain/errors';
+import { isCallerCode, isTwinwriteError } from '../domain/errors';
 import { errorCodeOf } from './describe-error';
 import type { WorkerMetrics } from './metrics';
 
@@ -40,5 +40,5 @@ export function observeLegs(logger: Logger, metrics: WorkerMetrics): LegObserver
 }
 
 function isTheCallers(error: unknown): boolean {
-  return isTwinwriteError(error, 'InvalidInput') || isTwinwriteError(error, 'TokenReused');
+  return isTwinwriteError(error) && isCallerCode(error.code);
 }

@@ -15,6 +15,7 @@ import {
 } from '@temporalio/workflow';
 import { DEFAULT_LEG_TIMEOUT_MILLIS } from '../domain/bounds';
 import { checkRequest } from '../domain/check-request';
+import { isCallerCode } from '../domain/errors';
 import type { Json } from '../domain/json';
 import type { Outcome, OutcomeStatus, Reason } from '../domain/outcome';
 import { type Progress, titleOf } from '../domain/progress';
@@ -30,8 +31,8 @@ const CANCELLED: Reason = { code: 'Cancelled', message: 'The update was cancelle
 
 /**
  * One cross-store update. Its workflow id is its definition and token, its return value the
- * outcome. It fails only for what the caller has to mend (`InvalidInput`, `TokenReused`): then the
- * token stays free for the rightful caller.
+ * outcome. It fails only for what the caller has to mend (`InvalidInput`, `TokenReused`,
+ * `VersionConflict`): then the token stays free for the rightful caller.
  */
 export async function crossStoreUpdate(given: CrossStoreUpdateRequest): Promise<Outcome<Json>> {
   const request = admit(given);
@@ -156,8 +157,7 @@ async function untilUnparked<Answer>(
 }
 
 function isForTheCaller(failure: unknown): boolean {
-  if (!(failure instanceof ApplicationFailure)) return false;
-  return failure.type === 'InvalidInput' || failure.type === 'TokenReused';
+  return failure instanceof ApplicationFailure && isCallerCode(failure.type);
 }
 
 /** What the worker hears of, outside the history: for its log and its metrics. */

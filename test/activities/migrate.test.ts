@@ -36,6 +36,7 @@ describe('migrations', () => {
       'views',
       'janitor',
       'outbox',
+      'guards',
       'interventions',
     ]);
     expect(await pendingPostgres(world.postgres)).toEqual([]);

@@ -18,11 +18,12 @@ describe.each([MIN_LEG_TIMEOUT_MILLIS, 4_000, MAX_LEG_TIMEOUT_MILLIS])(
 
     test('clause 8, F34: its parts end before Temporal gives up on the whole', () => {
       expect(share('postgres')).toBeLessThan(legTimeoutMillis);
+      expect(share('precheck') + share('afterPrecheck')).toBeLessThan(legTimeoutMillis);
       expect(share('image') + share('mongo') + share('settle')).toBeLessThan(legTimeoutMillis);
     });
 
     test('clause 8: the server ends a statement before we end its connection', () => {
-      for (const part of [share('postgres'), share('image'), share('settle')]) {
+      for (const part of [share('postgres'), share('precheck'), share('image'), share('settle')]) {
         expect(statementTimeoutMillis(part)).toBeLessThan(part);
       }
     });

@@ -16,6 +16,13 @@ const t = { ...d, token: 'o-1' };
 const FIELDS: { readonly [Code in ErrorCode]: ErrorFields[Code] } = {
   InvalidInput: { ...d, issues: [{ path: 'lines[0].sku', reason: 'is empty' }] },
   TokenReused: t,
+  VersionConflict: {
+    ...t,
+    conflicts: [
+      { document: 'orders/1', expected: '5', found: '6' },
+      { document: 'orders/2', expected: null, found: '1' },
+    ],
+  },
   StillRunning: { ...t, timeoutMillis: 500 },
   Unavailable: { ...t, cause: 'not reachable' },
   UnknownUpdate: t,

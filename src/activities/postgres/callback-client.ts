@@ -13,17 +13,21 @@ const TRANSACTION_CONTROL =
  *
  * What can only be seen afterwards is caught before COMMIT: a query that nobody awaited, a
  * statement that failed and whose error was swallowed, a transaction that was ended by other means.
+ *
+ * @param isOfOtherStore for a callback that is lent the other store as well: whether an error is
+ *   that store's, and no fault of the callback.
  */
 export async function lendClient<Result>(
   definition: string,
   client: PoolClient,
   callback: (lent: PostgresClient) => Promise<Result>,
+  isOfOtherStore: (error: unknown) => boolean = () => false,
 ): Promise<Result> {
   const lent = new LentClient(definition, client);
   try {
     const result = await runCallback(
       () => callback(lent.asClient()),
-      (error) => lent.threw(error),
+      (error) => lent.threw(error) || isOfOtherStore(error),
     );
     await lent.assertUndisturbed();
     return result;

@@ -1,4 +1,5 @@
 import type { Reason } from '../../domain/outcome';
+import { RefusedError } from '../refusal';
 
 /** What an error of PostgreSQL means for a leg. By SQLSTATE, never by text. */
 export type PostgresVerdict =
@@ -69,13 +70,20 @@ export function isMissingSchema(error: unknown): boolean {
  * The reason that is recorded: the code and the constraint, never the server's text, which quotes
  * rows.
  */
-export function reasonOf(error: Error & DatabaseErrorFields): Reason {
+function reasonOf(error: Error & DatabaseErrorFields): Reason {
   const place = placeOf(error);
   return {
     code: 'RefusedByPostgres',
     message: `PostgreSQL refused the data (SQLSTATE ${error.code}${place === undefined ? '' : `, ${place}`})`,
     ...(place === undefined ? {} : { constraint: place }),
   };
+}
+
+/** Why an attempt's update is refused for good; nothing for an error that may pass or be mended. */
+export function refusalOf(error: unknown): Reason | undefined {
+  if (error instanceof RefusedError) return error.reason;
+  if (isDatabaseError(error) && verdictOf(error) === 'refusal') return reasonOf(error);
+  return undefined;
 }
 
 /** What the server names as the place of an error: a constraint, a column or a table. */

@@ -2,6 +2,7 @@ import type { Pool, PoolClient } from 'pg';
 import { driveWithinMillis } from '../../domain/bounds';
 import type { Form } from '../../domain/definition';
 import { TwinwriteError } from '../../domain/errors';
+import type { ExpectedVersions } from '../../domain/expectation';
 import type { Json } from '../../domain/json';
 import type { Outcome, Reason } from '../../domain/outcome';
 import type { Claim, LedgerAnswer } from '../../domain/update-request';
@@ -18,10 +19,14 @@ export interface ClaimedPlan {
   readonly entities: readonly string[];
   readonly documents: readonly string[];
   readonly input: Json;
+  /** How long a leg may take: by when the update is overdue goes by it. */
+  readonly legTimeoutMillis?: number;
+  /** What the caller has read of the documents, if it said so. */
+  readonly expected?: ExpectedVersions | undefined;
 }
 
 /** A row of the type `twinwrite.ledger_reply`, which every function of the ledger answers with. */
-interface LedgerRow {
+export interface LedgerRow {
   readonly answer: 'claimed' | 'waiting' | 'forward' | 'undoing' | 'settled' | 'unknown';
   readonly state: 'queued' | 'applied' | 'undone' | 'refused' | 'fenced';
   readonly fingerprint: string;
@@ -66,21 +71,41 @@ export async function claim(
   client: Queryable,
   key: LedgerKey,
   plan: ClaimedPlan,
-  legTimeoutMillis?: number,
 ): Promise<Claimed | LedgerAnswer> {
-  const row = await call(client, 'claim_or_wait', [
-    key.definition,
-    key.token,
-    key.fingerprint,
+  return claimAnswerOf(key, await call(client, 'claim_or_wait', claimParametersOf(key, plan)));
+}
+
+export function claimParametersOf(key: LedgerKey, plan: ClaimedPlan): unknown[] {
+  return [
+    ...identity(key),
     plan.workflow,
     plan.form,
     plan.undoable,
     plan.entities,
     plan.documents,
     JSON.stringify(plan.input),
-    dueIn(legTimeoutMillis),
-  ]);
-  return claimAnswerOf(key, row);
+    dueIn(plan.legTimeoutMillis),
+  ];
+}
+
+/**
+ * Takes an update that waits out of the queue, without a trace. Nothing is answered where there is
+ * none any more; one that is further stays, and the answer says where it is.
+ */
+export async function withdraw(client: Queryable, key: LedgerKey, driver: string) {
+  const row = await call(client, 'withdraw', [...identity(key), driver]);
+  if (row.answer === 'unknown') return { answer: undefined, turns: row.turns ?? [] };
+  return replyOf(key, row);
+}
+
+/** Records a refusal if the token is nobody's yet; answers what is recorded. */
+export async function refuseFirst(
+  client: Queryable,
+  key: LedgerKey,
+  reason: Reason,
+): Promise<LedgerAnswer> {
+  const parameters = [...identity(key), JSON.stringify(reason)];
+  return answerOf(key, await call(client, 'refuse_first', parameters));
 }
 
 /** Claims a token that somebody has claimed before; nothing when the ledger never heard of it. */
@@ -192,6 +217,8 @@ type LedgerFunction =
   | 'claim_or_wait'
   | 'claim_again'
   | 'refuse'
+  | 'refuse_first'
+  | 'withdraw'
   | 'fence'
   | 'open_undo'
   | 'conclude_undo'
@@ -213,7 +240,7 @@ async function call(
   return row;
 }
 
-function claimAnswerOf(key: LedgerKey, row: LedgerRow): Claimed | LedgerAnswer {
+export function claimAnswerOf(key: LedgerKey, row: LedgerRow): Claimed | LedgerAnswer {
   if (row.answer !== 'claimed') return answerOf(key, row);
   assertFingerprint(key, row);
   return { at: 'claimed', claim: claimOf(row), byTurn: row.by_turn === true };

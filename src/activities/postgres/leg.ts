@@ -1,15 +1,17 @@
 import type { Pool, PoolClient } from 'pg';
 import { shareMillis } from '../../domain/bounds';
+import { isTwinwriteError, type TwinwriteError } from '../../domain/errors';
 import type { Json } from '../../domain/json';
 import type { Reason } from '../../domain/outcome';
 import type { Claim, LedgerAnswer } from '../../domain/update-request';
+import { assertExpected, claimExpecting } from '../expectations';
 import { readImages } from '../image';
 import type { LedgerKey } from '../ledger-key';
 import { recordableResult } from '../recordable-result';
-import { RefusedError, refuseByDefinition } from '../refusal';
+import { refuseByDefinition } from '../refusal';
 import type { UpdateInHand } from '../update-in-hand';
 import { lendClient } from './callback-client';
-import { isDatabaseError, reasonOf, verdictOf } from './errors';
+import { refusalOf } from './errors';
 import type { LedgerReply } from './ledger';
 import * as ledger from './ledger';
 import { inTransaction } from './transaction';
@@ -29,7 +31,9 @@ export interface PostgresStore {
  *    what cannot be finished is not begun (clause 2).
  * 3. Any error of COMMIT is in doubt; the next attempt's claim resolves it (clause 4).
  * 4. A refusal is recorded after its rollback, and the first record wins (clause 6).
- * 5. Whoever is called has its turn by a commit: it is called after it, through the client. A call
+ * 5. What the caller expects is judged under the locks of the claim, before `apply`; an expectation
+ *    that is not met leaves no trace.
+ * 6. Whoever is called has its turn by a commit: it is called after it, through the client. A call
  *    that is lost is made again (F20, F23).
  */
 export async function applyPostgres(
@@ -40,6 +44,7 @@ export async function applyPostgres(
   try {
     return await inLedger(store, update, (client) => claimAndApply(client, update, invalid));
   } catch (error) {
+    if (isTwinwriteError(error, 'VersionConflict')) return await withdraw(store, update, error);
     const reason = refusalOf(error);
     if (reason === undefined) throw error;
     return await inLedger(store, update, (client) =>
@@ -49,12 +54,14 @@ export async function applyPostgres(
 }
 
 /** A transaction on the ledger; whom it calls is called once it is committed. */
-async function inLedger(
+async function inLedger<Answer>(
   { pool, callTurns }: PostgresStore,
-  { timeoutMillis }: UpdateInHand,
-  work: (client: PoolClient) => Promise<LedgerReply>,
-  share: 'postgres' | 'settle' = 'postgres',
-): Promise<LedgerAnswer> {
+  { timeoutMillis, definition }: UpdateInHand,
+  work: (client: PoolClient) => Promise<{ answer: Answer; turns: readonly string[] }>,
+  share: 'postgres' | 'afterPrecheck' | 'settle' = definition.precheck === undefined
+    ? 'postgres'
+    : 'afterPrecheck',
+): Promise<Answer> {
   const bounds = { timeoutMillis: shareMillis(share, timeoutMillis) };
   const { answer, turns } = await inTransaction(pool, bounds, work);
   if (turns.length > 0) callTurns(turns);
@@ -69,6 +76,7 @@ async function claimAndApply(
   const { definition, key } = update;
   const claimed = await claimToken(client, update, invalid);
   if (claimed.at !== 'claimed') return withoutTurns(claimed);
+  await assertExpected(client, update, claimed);
   const input = await update.input();
   const returned: unknown = await lendClient(definition.name, client, (lent) =>
     definition.postgres.apply({ client: lent, input, refuse: refuseByDefinition }),
@@ -85,23 +93,34 @@ async function claimAndApply(
  */
 async function claimToken(client: PoolClient, update: UpdateInHand, invalid: Error | undefined) {
   const { key, definition } = update;
-  const { legTimeoutMillis } = definition;
   if (invalid === undefined) {
-    return await ledger.claim(client, key, await update.plan(), legTimeoutMillis);
+    const plan = await update.plan();
+    if (plan.expected === undefined) return await ledger.claim(client, key, plan);
+    return await claimExpecting(client, key, plan, plan.expected);
   }
-  const known = await ledger.claimKnown(client, key, legTimeoutMillis);
+  const known = await ledger.claimKnown(client, key, definition.legTimeoutMillis);
   if (known === undefined) throw invalid;
   return known;
 }
 
-function withoutTurns(answer: LedgerAnswer): LedgerReply {
-  return { answer, turns: [] };
+/**
+ * Leaves no trace of an update whose expectation is not met: its claim is rolled back already, and
+ * its place in the queue is given up here. The same token may come again.
+ */
+async function withdraw(
+  store: PostgresStore,
+  update: UpdateInHand,
+  conflict: TwinwriteError<'VersionConflict'>,
+): Promise<LedgerAnswer> {
+  const answer = await inLedger(store, update, (client) =>
+    ledger.withdraw(client, update.key, update.workflow),
+  );
+  if (answer === undefined) throw conflict;
+  return answer;
 }
 
-function refusalOf(error: unknown): Reason | undefined {
-  if (error instanceof RefusedError) return error.reason;
-  if (isDatabaseError(error) && verdictOf(error) === 'refusal') return reasonOf(error);
-  return undefined;
+function withoutTurns(answer: LedgerAnswer): LedgerReply {
+  return { answer, turns: [] };
 }
 
 /** Makes sure that the leg never runs after this, or finds that it ran (clause 5). */

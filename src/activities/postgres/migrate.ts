@@ -7,6 +7,7 @@ import { protocol } from './migrations/0003-protocol';
 import { views } from './migrations/0004-views';
 import { janitor } from './migrations/0005-janitor';
 import { outbox } from './migrations/0007-outbox';
+import { guards } from './migrations/0008-guards';
 import { interventions } from './migrations/0010-interventions';
 
 export interface Migration {
@@ -22,6 +23,7 @@ const migrations: readonly Migration[] = [
   views,
   janitor,
   outbox,
+  guards,
   interventions,
 ];
 
