@@ -22,7 +22,7 @@ class ExampleProcess {
   readonly #child: ChildProcess;
   readonly #exit: Promise<number | null>;
 
-  constructor(example: 'orders' | 'movies', args: readonly string[]) {
+  constructor(example: 'orders' | 'movies' | 'reservations', args: readonly string[]) {
     const main = join('examples', example, 'main.ts');
     this.#child = spawn(process.execPath, ['--import', 'tsx', main, ...args], {
       cwd: ROOT,
@@ -111,6 +111,16 @@ describe('the programs of the examples', () => {
     expect(await leftovers(run)).toEqual([]);
   });
 
+  test('reservations: ten pieces for fifty customers, and one who holds two is killed', async () => {
+    const run = start('reservations', ['--customers', '50', '--once']);
+    expect([await run.exitCode(), run.errors]).toEqual([0, '']);
+    expect(run.output).toContain('10 of 50 customers have one of 10 kettles');
+    expect(run.output).toContain('5 confirm, 3 cancel: 3 are there again');
+    expect(run.output).toContain('nobody confirmed them: 3 are there again');
+    expect(run.lines.at(-1)).toBe('updates: 51 both: 11 neither: 40 divergent: 0');
+    expect(await leftovers(run)).toEqual([]);
+  });
+
   test('interrupted in the middle, it ends quietly with 130, and nothing is left', async () => {
     const run = start('orders', ['--updates', '200']);
     await eventually(() => run.output.includes('orders: 20 of') || undefined, 'progress', 50_000);
@@ -161,7 +171,7 @@ async function namesOnServers(): Promise<string[]> {
       ...found.rows.map(({ name }) => name),
       ...databases.map(({ name }) => name),
       ...namespaces.map(({ namespaceInfo }) => namespaceInfo?.name ?? ''),
-    ].filter((name) => /^twinwrite_(orders|movies)_[0-9a-f]{12}$/.test(name));
+    ].filter((name) => /^twinwrite_(orders|movies|reservations)_[0-9a-f]{12}$/.test(name));
   } finally {
     await temporal.close();
     await mongo.close();
