@@ -48,7 +48,7 @@ export interface SubmitOptions {
    * update of several documents says which, in a list if need be.
    *
    * Otherwise the outcome is `refused` with the code `VersionConflict`, nothing is recorded, and
-   * the same token may come again. A token that was applied before is answered as ever. One that
+   * the same token may come again. So it is while MongoDB is behind an update that Postgres has. A token that was applied before is answered as ever. One that
    * runs is joined: it goes by what its first caller expects.
    */
   readonly expect?: Expectation | readonly Expectation[];

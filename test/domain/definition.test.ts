@@ -25,6 +25,7 @@ describe('defineCrossStoreUpdate', () => {
     ['no schema', { input: {} }, /zod 4 schema/],
     ['no token', { token: 'id' }, /`token` is a function/],
     ['entities that are a list', { entities: ['a'] }, /`entities` is a function/],
+    ['a precheck that is no function', { precheck: true }, /`precheck` is a function/],
     ['no apply', { postgres: {} }, /`postgres.apply`/],
     ['no postgres', { postgres: undefined }, /`postgres.apply`/],
     [

@@ -5,6 +5,7 @@
 import {
   type CrossStoreUpdate,
   defineCrossStoreUpdate,
+  defineProjection,
   type Enlisted,
   type Execute,
   type InputOf,
@@ -15,6 +16,7 @@ import {
   submitManyInTransaction,
   type Twinwrite,
   type UpdateHandle,
+  type VersionConflict,
 } from 'twinwrite';
 import { Twinwrite as TwinwriteOfClient } from 'twinwrite/client';
 import { createWorker, type TwinwriteWorker, type WorkerOptions } from 'twinwrite/worker';
@@ -93,6 +95,25 @@ export async function sendsThroughAnyDriver(driver: {
     count,
     input,
   );
+const counts = defineProjection({ collection: 'counts', image: async () => [] });
+
+export async function expectsVersions(twinwrite: Twinwrite): Promise<void> {
+  const read: { _id: string } | null = { _id: '1' };
+  const version = counts.versionOf(read);
+  expectType<string | null>()(version);
+  const document = counts.document('1');
+  const input = { id: '1' };
+  await twinwrite.submit(count, input, { expect: { version } });
+  await twinwrite.submit(count, input, { expect: { version: null, document } });
+  const outcome = await twinwrite.execute(count, input, { expect: [{ version, document }] });
+  expectType<Outcome<{ counted: number }>>()(outcome);
+  if (outcome.status === 'refused' && outcome.reason.code === 'VersionConflict') {
+    expectType<readonly VersionConflict[] | undefined>()(outcome.reason.conflicts);
+  }
+  // @ts-expect-error -- a number loses the last digits of some versions.
+  await twinwrite.execute(count, input, { expect: { version: 5 } });
+  // @ts-expect-error -- what is expected of it is missing.
+  await twinwrite.execute(count, input, { expect: { document } });
 }
 
 export async function takesWhatTheSchemaTakes(twinwrite: Twinwrite): Promise<void> {

@@ -10,6 +10,7 @@ import {
   type Image,
   type InputOf,
   type Json,
+  type MongoReader,
   type PostgresClient,
   type Refuse,
 } from 'twinwrite';
@@ -72,6 +73,16 @@ export const projected = defineCrossStoreUpdate({
   entities: (input) => {
     expectType<Parsed>()({ ...input });
     return [`order:${input.orderId}`];
+  },
+  precheck: async ({ postgres, mongo, input, refuse }) => {
+    expectType<PostgresClient>()(postgres);
+    expectType<MongoReader>()(mongo);
+    expectType<Parsed>()({ ...input });
+    expectType<Refuse>()(refuse);
+    const found = await mongo.collection<{ total: string }>('orders').findOne({ total: '1' });
+    expectType<string | undefined>()(found?.total);
+    // @ts-expect-error -- a precheck only reads.
+    await mongo.collection('orders').insertOne({});
   },
   postgres: {
     apply: async ({ client, input, refuse }) => {

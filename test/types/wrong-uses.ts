@@ -119,6 +119,27 @@ export const wrongCallbacks = [
   }),
 ];
 
+export const wrongPrechecks = [
+  defineCrossStoreUpdate({
+    name: 'p',
+    input,
+    token,
+    // @ts-expect-error -- the schema has no `colour`.
+    precheck: async ({ input: given }) => void given.colour,
+    postgres: { apply },
+    mongo: project,
+  }),
+  defineCrossStoreUpdate({
+    name: 'p',
+    input,
+    token,
+    // @ts-expect-error -- it answers nothing: it refuses, or it returns.
+    precheck: async () => false,
+    postgres: { apply },
+    mongo: project,
+  }),
+];
+
 class Money {
   readonly cents = 1;
   plus(other: Money): number {
