@@ -155,7 +155,7 @@ export class Twinwrite {
     input: InputOf<Schema>,
     options: SubmitOptions = {},
   ): Promise<UpdateHandle<Result>> {
-    const admission = await admit(definition, input, options);
+    const admission = await admit(definition, input, options.token, options.expect);
     const { token } = admission;
     const deadline = Date.now() + Math.min(options.timeoutMillis ?? Infinity, START_TIMEOUT_MILLIS);
     return await this.client

@@ -21,12 +21,6 @@ export interface Admission {
   readonly refusal?: TwinwriteError<'InvalidInput'>;
 }
 
-/** What a caller says of an update beside its input. */
-export interface CallTerms {
-  readonly token?: string;
-  readonly expect?: Expectation | readonly Expectation[];
-}
-
 /**
  * Judges an update before anything is started, as the worker will judge it: what JSON and the
  * stores can carry, the schema, the token, what it is about.
@@ -36,7 +30,8 @@ export interface CallTerms {
 export async function admit(
   definition: AnyCrossStoreUpdate,
   given: unknown,
-  { token: givenToken, expect }: CallTerms,
+  givenToken: string | undefined,
+  expect?: Expectation | readonly Expectation[],
 ): Promise<Admission> {
   const input = plainInput(definition, given, givenToken);
   try {

@@ -21,8 +21,11 @@ export type PostgresClient = Pick<ClientBase, 'query'>;
  * Ends the update as refused (in the precheck and the Postgres leg) or compensated (in the Mongo
  * leg), for a reason that no retry will change. It throws: nothing after it runs, and this leg's
  * writes are rolled back.
+ *
+ * @param reason for people; at most 1,000 characters of it are kept.
+ * @param details for programs: plain JSON, as a result is, which the outcome's reason carries.
  */
-export type Refuse = (reason: string) => never;
+export type Refuse = (reason: string, details?: Json) => never;
 
 /**
  * The MongoDB half of a transaction-form leg: every operation must carry `session`, or it stands

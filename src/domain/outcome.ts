@@ -1,4 +1,5 @@
 import type { VersionConflict } from './expectation';
+import type { Json } from './json';
 
 /**
  * How a cross-store update ends: the same in both stores, and the same for everybody who asks with
@@ -30,6 +31,8 @@ export interface Reason {
   readonly message: string;
   /** The constraint, index or collection that refused, where one is known. */
   readonly constraint?: string;
+  /** What a callback gave to `refuse(…)` beside its sentence. */
+  readonly details?: Json;
   /** The documents that were not as expected, where the code is `VersionConflict`. */
   readonly conflicts?: readonly VersionConflict[];
 }

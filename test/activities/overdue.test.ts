@@ -67,7 +67,7 @@ describe('overdue updates', () => {
   test('a claim is overdue after ten seconds, or two and a half legs', async () => {
     const [usual, slow] = [update([a]), free([`${a}'`])];
     await claimed(usual);
-    await ledger.claim(pool, slow.key, slow.plan, 20_000);
+    await ledger.claim(pool, slow.key, { ...slow.plan, legTimeoutMillis: 20_000 });
     expect(await dueInSeconds(usual)).toBe(10);
     expect(await dueInSeconds(slow)).toBe(50);
     expect(await take()).toEqual([]);

@@ -60,7 +60,11 @@ describe('a refusal', () => {
     const given = { id: randomUUID(), show, lock };
     const refused = {
       status: 'refused',
-      reason: { code: 'RefusedByDefinition', message: `${show} is sold out, as it seems` },
+      reason: {
+        code: 'RefusedByDefinition',
+        message: `${show} is sold out, as it seems`,
+        details: { show, seats: [] },
+      },
     };
     expect(await execute(given)).toEqual(refused);
     await world.postgres.query('update show set seats = 5 where name = $1', [show]);
@@ -82,6 +86,19 @@ describe('a refusal', () => {
       reason: { message: `${show} is closed` },
     });
     expect(await seatsOf(world, show)).toBe(1);
+  });
+
+  test('is one with details that cannot be recorded too, and says so', async () => {
+    const id = visiting(async ({ refuse }) =>
+      refuse('no', { at: new Date() as unknown as string }),
+    );
+    expect(await execute({ id, show: await showOf(world, 1) })).toEqual({
+      status: 'refused',
+      reason: {
+        code: 'RefusedByDefinition',
+        message: expect.stringMatching(/^no \(its details cannot be recorded: at: is a Date/),
+      },
+    });
   });
 
   test('comes of data that PostgreSQL refuses, as in the leg', async () => {

@@ -62,7 +62,7 @@ export const book = defineCrossStoreUpdate({
     visits.push(id);
     await behaviours.get(id)?.({ postgres, mongo, refuse, before });
     const { rows } = await postgres.query('select from show where name = $1 and seats > 0', [show]);
-    if (rows.length === 0) refuse(`${show} is sold out, as it seems`);
+    if (rows.length === 0) refuse(`${show} is sold out, as it seems`, { show, seats: [] });
     const filter = { show, closed: true };
     const closed = await mongo.collection<{ show: string }>('boxes').countDocuments(filter);
     if (closed > 0) refuse(`${show} is closed`);

@@ -95,6 +95,8 @@ export async function sendsThroughAnyDriver(driver: {
     count,
     input,
   );
+}
+
 const counts = defineProjection({ collection: 'counts', image: async () => [] });
 
 export async function expectsVersions(twinwrite: Twinwrite): Promise<void> {

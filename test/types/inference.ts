@@ -89,7 +89,7 @@ export const projected = defineCrossStoreUpdate({
       expectType<PostgresClient>()(client);
       expectType<Parsed>()({ ...input });
       expectType<Refuse>()(refuse);
-      if (input.quantity > 9) return refuse('too many');
+      if (input.quantity > 9) return refuse('too many', { most: 9 });
       return { total: String(input.quantity), lines: [input.quantity] };
     },
     undo: async ({ client, input, result }) => {

@@ -113,7 +113,7 @@ async function withdraw(
   conflict: TwinwriteError<'VersionConflict'>,
 ): Promise<LedgerAnswer> {
   const answer = await inLedger(store, update, (client) =>
-    ledger.withdraw(client, update.key, update.workflow),
+    ledger.withdraw(client, update.key, update.driver),
   );
   if (answer === undefined) throw conflict;
   return answer;
