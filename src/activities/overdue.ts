@@ -46,7 +46,7 @@ export async function takeOverdue(
   }));
 }
 
-/** Temporal has no such workflows: if their turn has come, it is the janitor's to take. */
+/** These workflows cannot be called: if their turn has come, it is the janitor's to take. */
 export async function giveUpCalls(postgres: Pool, workflows: readonly string[]): Promise<void> {
   await inLedger(postgres, async (client) => {
     await client.query(/*sql*/ `select twinwrite.nobody_comes($1)`, [workflows]);

@@ -39,8 +39,8 @@ export interface JanitorDependencies {
  * **The bound.** When nothing else is wrong, an update whose workflow is gone is settled 10 seconds
  * after its claim or after its compensation began, or 2.5 times its definition's leg time where that
  * is longer, plus a second to look, plus the time of its legs. One that waits for a turn is driven
- * within 4 seconds of its turn where Temporal says that its workflow is gone, and within 15 where
- * Temporal does not answer. While a store is away, a row is tried again after 10, 20, 40 and then
+ * within 4 seconds of its turn where Temporal says that its workflow is gone, and within 12 where
+ * Temporal does not answer, or the workflow is open and dead. While a store is away, a row is tried again after 10, 20, 40 and then
  * every 60 seconds; one that is parked needs somebody first, and is tried a minute later, and ever
  * more rarely, up to ten and a half. More rows than a worker drives at once (a quarter of its
  * connections) take their turns, the most overdue first.

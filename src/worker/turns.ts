@@ -18,7 +18,8 @@ const SWEEP_AT_MOST = 100;
  *
  * A call may get lost with the process that makes it. So every worker looks once a second for those
  * that were called and did not come; that is one query on an index, however many wait. Whose
- * workflow is gone is the janitor's at once; and so is, after two calls, whoever does not come.
+ * workflow is gone, or out of reach with all of Temporal, is the janitor's at once; and so is, after
+ * two calls, whoever does not come.
  */
 export class Turns {
   readonly #client: Client;
@@ -59,15 +60,15 @@ export class Turns {
   /** Answers whom it has not to call again: they heard it, or are gone. */
   async #callAll(workflows: readonly string[]): Promise<readonly string[]> {
     const answers = await Promise.all(workflows.map((workflow) => this.#signal(workflow)));
-    const gone = workflows.filter((_, index) => answers[index] === 'gone');
-    if (gone.length > 0) await this.#giveUp(gone);
+    const unheard = workflows.filter((_, index) => answers[index] !== 'heard');
+    if (unheard.length > 0) await this.#giveUp(unheard);
     return workflows.filter((_, index) => answers[index] !== 'lost');
   }
 
   /** What is not noted now is noted when they are called again. */
   async #giveUp(workflows: readonly string[]): Promise<void> {
     await giveUpCalls(this.postgres, workflows).catch((error: unknown) => {
-      this.logger.debug({ err: error, workflows }, 'could not note that workflows are gone');
+      this.logger.debug({ err: error, workflows }, 'could not note who will not come');
     });
   }
 

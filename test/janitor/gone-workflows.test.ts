@@ -6,6 +6,8 @@
  */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { Outcome } from 'twinwrite';
+import * as postgresLeg from '../../src/activities/postgres/leg';
+import { UpdateInHand } from '../../src/activities/update-in-hand';
 import { expectAgreement } from '../compensation/agreement';
 import { Steering } from '../compensation/steering';
 import {
@@ -24,8 +26,9 @@ const LEG_MILLIS = 4_000;
 /** What the janitor promises: the driver's time, a second to look, and its own legs. */
 const BOUND_MILLIS = 10_000 + 1_000 + LEG_MILLIS;
 
-/** The same for whoever waits and is gone when its turn comes. */
-const TURN_BOUND_MILLIS = 3_000 + LEG_MILLIS;
+/** The same for whoever waits, and is gone when its turn comes, or is there and does not come. */
+const TURN_BOUND_MILLIS = 4_000 + LEG_MILLIS;
+const DEAD_BOUND_MILLIS = 12_000 + LEG_MILLIS;
 
 const steering = new Steering();
 const kinds = transferKinds(steering, LEG_MILLIS);
@@ -94,6 +97,26 @@ async function strandInQueue(row: (typeof IN_THE_QUEUE)[number]): Promise<Strand
   return { input, ...(await stranding.settled(input.id)) };
 }
 
+/** Its workflow is open and hears every call, and no worker has its task queue. */
+async function strandOpenAndDead(): Promise<Stranded> {
+  const { input: held, gate: turn, handle: holder } = await stranding.hold(kinds.transaction);
+  const input = transfer({ account: held.account });
+  const request = { definition: 'transaction', token: input.id, input };
+  const { workflowId } = await world.temporal.workflow.start('crossStoreUpdate', {
+    workflowId: `dead/${input.id}`,
+    taskQueue: `${world.name}-without-workers`,
+    args: [request],
+  });
+  const update = new UpdateInHand(kinds.transaction, request, workflowId);
+  await postgresLeg.applyPostgres({ pool: world.postgres, callTurns: () => {} }, update);
+  await stranding.reached(input.id, 'queued');
+  turn.open();
+  await holder.outcome();
+  const settled = await stranding.settled(input.id);
+  await world.temporal.workflow.getHandle(workflowId).terminate();
+  return { input, ...settled };
+}
+
 beforeAll(async () => {
   world = await openWorld();
   await prepareTransfers(world);
@@ -101,6 +124,7 @@ beforeAll(async () => {
   stranding = new Stranding(world, steering);
   for (const row of IN_A_STEP) stranded.set(nameOf(...row), strandInStep(row));
   for (const row of IN_THE_QUEUE) stranded.set(nameOf(...row), strandInQueue(row));
+  stranded.set('open and dead', strandOpenAndDead());
   await Promise.allSettled(stranded.values());
 });
 
@@ -144,6 +168,14 @@ test.each(IN_THE_QUEUE)(
     expect(await pointsOf(found)).toBe(status === 'applied' ? 5 : 0);
   },
 );
+
+test('clause 9, F23: queued, open and dead: applied soon after its turn, and its token says so', async () => {
+  const found = await strandedAs('open and dead');
+  expect(found.status).toBe('applied');
+  expect(found.millis).toBeLessThan(DEAD_BOUND_MILLIS);
+  await expectAnswer(kinds.transaction, found);
+  expect(await pointsOf(found)).toBe(5);
+});
 
 /** The balance of the account, in Postgres: the holder put nothing on it. */
 async function pointsOf({ input: { account } }: Stranded): Promise<number | undefined> {

@@ -50,7 +50,7 @@ export const janitor = {
         returning p.ticket::text, p.definition, p.tokens[1], p.stage::text, p.tries, p.input, now() - overdue.due
     $$;
 
-    -- These workflows are gone: nobody will come. Whose turn has come is the janitor's at once.
+    -- These workflows are gone, or out of reach: nobody will come. Whose turn has come is the janitor's at once.
     create function twinwrite.nobody_comes(workflows text[]) returns void
     language sql as $$
       with gone as (
