@@ -4,7 +4,7 @@ module.exports = {
   roots: ['<rootDir>/test'],
   moduleNameMapper: {
     '^twinwrite$': '<rootDir>/src/index.ts',
-    '^twinwrite/(client|worker)$': '<rootDir>/src/$1.ts',
+    '^twinwrite/(client|worker|testing)$': '<rootDir>/src/$1.ts',
     '^twinwrite/stack$': '<rootDir>/src/stack/index.ts',
     // As src/worker.ts names it, and nobody else.
     '^\\./worker/workflow-source$': '<rootDir>/test/support/bundled-workflows.ts',

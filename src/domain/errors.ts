@@ -1,4 +1,5 @@
 import type { VersionConflict } from './expectation';
+import { describeFindings, type Finding } from './finding';
 import type { JsonIssue } from './json';
 
 /**
@@ -57,6 +58,8 @@ export interface ErrorFields {
   InvalidConfiguration: { problem: string };
   /** A store cannot carry cross-store updates as it is. */
   UnsuitableStore: { store: 'PostgreSQL' | 'MongoDB'; problem: string };
+  /** What `checkDefinition` of `twinwrite/testing` found wrong with a definition. */
+  UnsoundDefinition: { definition: string; findings: readonly Finding[] };
 }
 
 export type ErrorCode = keyof ErrorFields;
@@ -92,6 +95,8 @@ const MESSAGES: { readonly [Code in ErrorCode]: (fields: ErrorFields[Code]) => s
     `${definition} ${quote(token)} was refused by MongoDB (${reason}) and has no undo. It is parked: mend the cause, and it finishes by itself.`,
   InvalidConfiguration: ({ problem }) => problem,
   UnsuitableStore: ({ store, problem }) => `${store} cannot carry cross-store updates: ${problem}`,
+  UnsoundDefinition: ({ definition, findings }) =>
+    `The definition ${quote(definition)} is not sound.\n\n${describeFindings(findings)}`,
 };
 
 function describeConflict({ document, expected, found }: VersionConflict): string {

@@ -38,13 +38,25 @@ const FIELDS: { readonly [Code in ErrorCode]: ErrorFields[Code] } = {
     store: 'MongoDB',
     problem: 'it is a standalone server; start it with --replSet.',
   },
+  UnsoundDefinition: {
+    ...d,
+    findings: [
+      {
+        code: 'UndoIncomplete',
+        sample: 'inputs[0]',
+        seen: ['stock: 2 before, 1 after'],
+        meaning: 'something stays behind.',
+        advice: 'take it back.',
+      },
+    ],
+  },
 };
 
 describe.each(Object.keys(FIELDS) as ErrorCode[])('%s', (code) => {
   const error = new TwinwriteError(code, FIELDS[code]);
 
   test('is one or two clear sentences that contain its fields', () => {
-    expect(error.message).toMatch(/^\S.*\.$/);
+    expect(error.message).toMatch(/^\S.*\.$/s);
     for (const field of Object.values(FIELDS[code])) {
       if (typeof field === 'string') expect(error.message).toContain(field);
     }

@@ -35,6 +35,16 @@ create table if not exists twinwrite.migration (
 );
 `;
 
+/**
+ * The tables and sequences that the migrations create. The schema alone does not tell: a role that
+ * is called `twinwrite` has it first in its search path, and makes the application's tables there.
+ */
+export function ownRelations(): ReadonlySet<string> {
+  const all = [BOOTSTRAP, ...migrations.map(({ sql }) => sql)].join('\n');
+  const created = all.matchAll(/create (?:table|sequence) (?:if not exists )?twinwrite\.(\w+)/g);
+  return new Set([...created].map(([, name = '']) => name));
+}
+
 /** Two migrators at once: the second waits here. The number is arbitrary and ours. */
 const ADVISORY_LOCK = '7303017405915';
 
