@@ -13,7 +13,7 @@ import { type Reference, runUndisturbed } from './checks/undisturbed';
 import { checkUndo } from './checks/undo';
 import { finding } from './findings';
 import { assertOptions, type CheckOptions } from './options';
-import { identityOf, type Sample } from './samples';
+import { type GivenSample, identityOf, type Sample } from './samples';
 
 /** What a check did, for a test that wants to be sure of it. */
 export interface CheckReport {
@@ -64,23 +64,19 @@ export async function checkDefinition<Schema extends z.ZodType, Result>(
   const bench = await Bench.open(definition, options);
   try {
     await bench.give(options.given);
-    return await checkAll(bench, samplesOf(definition, options));
+    return await checkAll(bench, samplesOf(options));
   } finally {
     await bench.close();
   }
 }
 
-function samplesOf(
-  definition: AnyCrossStoreUpdate,
-  { inputs, refused = [] }: CheckOptions,
-): Sample[] {
-  const plain = (given: unknown) => plainInput(definition, given);
+function samplesOf({ inputs, refused = [] }: CheckOptions): GivenSample[] {
   return [
-    ...inputs.map((input, index) => {
-      return { name: `inputs[${index}]`, input: plain(input), expected: 'applied' } as const;
+    ...inputs.map((given, index) => {
+      return { name: `inputs[${index}]`, given, expected: 'applied' } as const;
     }),
-    ...refused.map((input, index) => {
-      return { name: `refused[${index}]`, input: plain(input), expected: 'refused' } as const;
+    ...refused.map((given, index) => {
+      return { name: `refused[${index}]`, given, expected: 'refused' } as const;
     }),
   ];
 }
@@ -90,7 +86,7 @@ const MAX_BESIDE = 2;
 
 type SampleReport = CheckReport['samples'][number];
 
-async function checkAll(bench: Bench, samples: readonly Sample[]): Promise<CheckReport> {
+async function checkAll(bench: Bench, samples: readonly GivenSample[]): Promise<CheckReport> {
   const { definition } = bench;
   const { identified, findings, invalid } = await identify(bench, samples);
   // Without tokens that stand for one update each, nothing else means anything.
@@ -144,13 +140,14 @@ function besides(identified: readonly Identified[], { sample }: Reference): Iden
 }
 
 /** Those that go on: known to be let in, with an identity that stays. */
-async function identify(bench: Bench, samples: readonly Sample[]) {
+async function identify(bench: Bench, samples: readonly GivenSample[]) {
   const { definition } = bench;
   const identified: Identified[] = [];
   const findings: Finding[] = [];
   const invalid: SampleReport[] = [];
-  for (const sample of samples) {
+  for (const { name, given, expected } of samples) {
     try {
+      const sample: Sample = { name, expected, input: plainInput(definition, given) };
       const identity = await identityOf(definition, sample.input);
       const unstable = await checkIdentity(definition, { sample, identity });
       findings.push(...unstable);
@@ -159,8 +156,7 @@ async function identify(bench: Bench, samples: readonly Sample[]) {
       identified.push({ sample, identity });
     } catch (error) {
       if (!isTwinwriteError(error, 'InvalidInput')) throw error;
-      const { name, expected } = sample;
-      const seen = `its schema refuses it: ${describeIssues(error.fields.issues)}`;
+      const seen = `it is no input: ${describeIssues(error.fields.issues)}`;
       if (expected === 'applied') findings.push(finding('NotApplied', name, [seen]));
       else invalid.push({ sample: name, outcome: 'invalid', faults: 0 });
     }
@@ -177,7 +173,7 @@ async function disturb(
 ): Promise<Sweep> {
   const { sample, outcome, state, ignores, calls } = reference;
   const begin = () => bench.reset();
-  const course = { sample, begin, drive: {}, calls, end: state, ignores, volatile: ignores };
+  const course = { sample, begin, drive: {}, calls, end: state, ignores };
   const forward = await sweepFaults(bench, course);
   const isUndoable = outcome.status === 'applied' && bench.definition.undoable;
   if (forward.findings.length > 0 || !isUndoable) return forward;
@@ -185,7 +181,7 @@ async function disturb(
   return { findings: back.findings, faults: forward.faults + back.faults };
 }
 
-function uncheckedOf(definition: AnyCrossStoreUpdate, samples: readonly Sample[]): string[] {
+function uncheckedOf(definition: AnyCrossStoreUpdate, samples: readonly GivenSample[]): string[] {
   const isGoingBack = definition.undoable;
   const isOnlyPostgres =
     isGoingBack &&

@@ -21,7 +21,7 @@ export interface CheckOptions<Input = unknown> {
    * stores. None unless given.
    */
   readonly given?: readonly { readonly update: AnyCrossStoreUpdate; readonly input: unknown }[];
-  /** The application's pool, to a test database that nobody else uses meanwhile; 2 connections or more. */
+  /** The application's pool, to a test database that nobody else uses meanwhile; 3 connections or more. */
   readonly postgres: Pool;
   /** The application's client; its URI names a test database that nobody else uses meanwhile. */
   readonly mongo: MongoClient;
@@ -67,8 +67,8 @@ function findOptionsProblem(
     if (list !== undefined && !Array.isArray(list)) return `\`${name}\` is a list, or left out.`;
   }
   if (typeof postgres?.connect !== 'function') return '`postgres` is a Pool of pg.';
-  if ((postgres.options.max ?? 10) < 2) {
-    return '`postgres` is a pool of at least 2 connections: one keeps other checks out.';
+  if ((postgres.options.max ?? 10) < 3) {
+    return '`postgres` is a pool of at least 3 connections: one keeps other checks out, one looks while one works.';
   }
   if (typeof mongo?.db !== 'function') return '`mongo` is a MongoClient.';
   return undefined;

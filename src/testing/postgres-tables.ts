@@ -42,8 +42,13 @@ export class Tables {
     private readonly maxRows: number,
   ) {}
 
-  /** Those that there are now; one that is made later is not looked at. */
+  /**
+   * Those that there are now; one that is made later is not looked at.
+   *
+   * @throws TwinwriteError `InvalidConfiguration` when the role may not restore them.
+   */
   static async find(pool: Pool, maxRows: number): Promise<Tables> {
+    await inTransaction(pool, (client) => stopTriggers(client).catch(explainRole));
     const { rows } = await pool.query<Table>(TABLES, [OWN_TO_KEEP]);
     return new Tables(pool, rows, maxRows);
   }
@@ -67,8 +72,6 @@ export class Tables {
   /**
    * Writes back what a snapshot held, row by row where something differs. No trigger of the
    * application runs, and no foreign key is looked at: what is written back was consistent.
-   *
-   * @throws TwinwriteError `InvalidConfiguration` when the role may not do that.
    */
   async restore(to: PostgresSnapshot): Promise<void> {
     const changes = (await this.read()).map(({ table, rows }, index) => {
@@ -77,7 +80,7 @@ export class Tables {
     });
     if (changes.every(({ extra, missing }) => extra.length + missing.length === 0)) return;
     await inTransaction(this.pool, async (client) => {
-      await client.query('set local session_replication_role = replica').catch(explainRole);
+      await stopTriggers(client);
       for (const { table, extra, missing } of changes) {
         await deleteRows(client, table, extra);
         await insertRows(client, table, missing);
@@ -103,6 +106,10 @@ const TABLES = /*sql*/ `
 function selectOf(table: Table, index: number): string {
   const values = table.columns.map(({ name }) => `${quoted(name)}::text`).join(', ');
   return `select ${index} as table, ctid::text as ctid, array[${values}]::text[] as values from only ${nameOf(table)}`;
+}
+
+async function stopTriggers(client: PoolClient): Promise<void> {
+  await client.query('set local session_replication_role = replica');
 }
 
 async function deleteRows(

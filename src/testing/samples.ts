@@ -9,9 +9,14 @@ import { keysOf, type UpdateKeys } from '../domain/update-keys';
 export interface Sample {
   /** As the options name it: `inputs[0]`. */
   readonly name: string;
-  /** As the caller gave it. */
+  /** As it travels. */
   readonly input: Json;
   readonly expected: 'applied' | 'refused';
+}
+
+/** One as the options give it: it may be anything. */
+export interface GivenSample extends Omit<Sample, 'input'> {
+  readonly given: unknown;
 }
 
 /** What tells an update from every other. */

@@ -15,6 +15,8 @@ export interface StoreCall {
 /** One that was made, and the step that made it. */
 export interface MadeCall extends StoreCall {
   readonly step: keyof Steps;
+  /** The store has answered, and with no error. */
+  hasPassed: boolean;
 }
 
 /** Where a drive is cut, by the number of the call. */
@@ -26,6 +28,8 @@ export interface Cut {
    * and tries again.
    */
   readonly how: 'death' | 'breakage';
+  /** Looks at the stores once this earlier call has passed. */
+  readonly watch?: { readonly call: number; readonly look: () => Promise<void> };
 }
 
 /** What stands for the end of a process: nobody is told of it, since nobody is there. */
@@ -68,11 +72,14 @@ export class StoreCalls {
     breakConnection: () => Promise<Error>,
   ): Promise<Answer> {
     this.assertAlive();
-    const index = this.made.push({ ...call, step: this.step }) - 1;
+    const made = { ...call, step: this.step, hasPassed: false };
+    const index = this.made.push(made) - 1;
     const cut = this.cut?.call === index ? this.cut : undefined;
     if (cut?.when === 'before') throw await this.#end(cut, breakConnection);
     const answer = await run();
+    made.hasPassed = true;
     if (call.kind === 'commit') this.#commits += 1;
+    if (this.cut?.watch?.call === index) await this.cut.watch.look();
     if (cut?.when === 'after') throw await this.#end(cut, breakConnection);
     return answer;
   }

@@ -85,7 +85,7 @@ describe('an end that is not the expected one', () => {
       'The definition "deposit" is not sound.',
       '',
       '1. NotApplied, shown by inputs[1]:',
-      '     its schema refuses it: amount: Too big: expected number to be <=1000',
+      '     it is no input: amount: Too big: expected number to be <=1000',
       ...explanation,
       '',
       '2. NotApplied, shown by inputs[0]:',

@@ -20,8 +20,6 @@ export interface Course {
   readonly end: readonly TableState[];
   /** What may differ from that end. */
   readonly ignores: Ignores;
-  /** What may differ between two runs on the way there. */
-  readonly volatile: Ignores;
 }
 
 interface Place {
@@ -44,32 +42,21 @@ export interface Sweep {
  * what follows would mostly be its consequences.
  */
 export async function sweepFaults(bench: Bench, course: Course): Promise<Sweep> {
-  await course.begin();
-  const standing = { state: await bench.state() };
   const places = placesOf(course.calls, bench.definition.form);
   for (const [index, place] of places.entries()) {
-    const findings = await takeFault(bench, course, place, standing);
+    const findings = await takeFault(bench, course, place);
     if (findings.length > 0) return { findings, faults: index + 1 };
   }
   return { findings: [], faults: places.length };
 }
 
-/** What the transactions before have committed: no rolled back one changes it. */
-interface Standing {
-  state: readonly TableState[];
-}
-
-/**
- * Deaths first, in the order of the calls: what stays behind after a rollback shows there as what
- * it is, beside what the deaths before it have shown to stand.
- */
+/** Deaths first: what stays behind after a rollback shows there as what it is. */
 function placesOf(calls: readonly MadeCall[], form: Form): Place[] {
   const all = calls.map((made, call) => ({ made, call }));
   const deaths = all.flatMap(({ made, call }): Place[] => {
     const after: Place = { made, cut: { call, when: 'after', how: 'death' } };
-    // A write that stands by itself is a projection's; in a transaction leg nothing should.
-    if (made.kind === 'write') return form === 'projection' ? [after] : [];
-    if (made.kind === 'statement') return [];
+    if (!stands(made, form)) return [];
+    if (made.kind === 'write') return [after];
     return [{ made, cut: { call, when: 'before', how: 'death' } }, after];
   });
   const breakages = all.flatMap(({ made, call }): Place[] =>
@@ -78,25 +65,36 @@ function placesOf(calls: readonly MadeCall[], form: Form): Place[] {
   return [...deaths, ...breakages];
 }
 
-async function takeFault(
-  bench: Bench,
-  course: Course,
-  place: Place,
-  standing: Standing,
-): Promise<Finding[]> {
-  const { sample, drive, begin, volatile } = course;
+/**
+ * Whether a call leaves what a driver may count on. A write that stands by itself is a projection's:
+ * in a transaction leg nothing should.
+ */
+function stands({ kind, hasPassed }: MadeCall, form: Form): boolean {
+  return hasPassed && (kind === 'commit' || (kind === 'write' && form === 'projection'));
+}
+
+async function takeFault(bench: Bench, course: Course, place: Place): Promise<Finding[]> {
+  const { sample, drive, begin, calls } = course;
   await begin();
-  const cut = await bench.run(sample, { ...drive, cut: place.cut });
+  // What the transactions before have committed, looked at in this very run.
+  let before: readonly TableState[] = [];
+  const look = async () => {
+    before = await bench.state();
+  };
+  const call = calls.findLastIndex(
+    (made, index) => index < place.cut.call && stands(made, bench.definition.form),
+  );
+  const isRolledBack = place.cut.when === 'before';
+  if (isRolledBack && call === -1) await look();
+  const watch = isRolledBack ? { watch: { call, look } } : {};
+  const cut = await bench.run(sample, { ...drive, cut: { ...place.cut, ...watch } });
   if (cut.drive.at !== 'dead') return await compareEnds(bench, course, place, cut);
-  const state = await bench.state();
-  if (place.cut.when === 'before') {
+  if (isRolledBack) {
     const sides = { before: 'before the attempt', after: 'after its rollback' };
-    const left = findDifferences(standing.state, state, sides, volatile);
+    const left = findDifferences(before, await bench.state(), sides, bench.ignores);
     if (left.length > 0) {
       return [finding('OutsideTransaction', sample.name, [`${describe(place)}:`, ...left])];
     }
-  } else {
-    standing.state = state;
   }
   return await compareEnds(bench, course, place, await bench.run(sample, drive));
 }

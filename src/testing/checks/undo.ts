@@ -98,7 +98,7 @@ async function takeBackBeside(
 }
 
 async function sweepUndo(bench: Bench, reference: Reference, cut: Cut): Promise<Sweep> {
-  const { sample, before, ignores } = reference;
+  const { sample, before } = reference;
   await begin(bench, reference, cut);
   const { calls } = await bench.run(sample, { back: REASON });
   return await sweepFaults(bench, {
@@ -108,6 +108,5 @@ async function sweepUndo(bench: Bench, reference: Reference, cut: Cut): Promise<
     calls,
     end: [...before, outcomeState({ status: 'compensated', reason: REASON })],
     ignores: bench.ignores,
-    volatile: ignores,
   });
 }
