@@ -155,11 +155,7 @@ describe('both databases', () => {
     const before = await everything();
     const report = await checkDefinition(visitThing, {
       ...options,
-      refused: [
-        { id: randomUUID(), text: '' },
-        { id: 'x', text: 1 },
-        { id: 1n },
-      ],
+      refused: [{ id: randomUUID(), text: '' }, { id: 'x', text: 1 }, { id: 1n }],
     });
     expect(report).toEqual({
       definition: 'visitThing',
@@ -273,16 +269,21 @@ describe('databases and options that are not for a check', () => {
   });
 
   test.each([
-    [{ inputs: [] }, 'checkDefinition needs at least one sample that is applied'],
-    [{ refused: 'none' }, '`refused` is a list, or left out.'],
-    [{ postgres: undefined }, '`postgres` is a Pool of pg.'],
-    [{ postgres: new Pool({ max: 2 }) }, '`postgres` is a pool of at least 3 connections'],
-    [{ mongo: {} }, '`mongo` is a MongoClient.'],
+    ['no sample', { inputs: [] }, 'checkDefinition needs at least one sample that is applied'],
+    ['no list', { refused: 'none' }, '`refused` is a list, or left out.'],
+    ['no pool', { postgres: undefined }, '`postgres` is a Pool of pg.'],
     [
+      'a small pool',
+      { postgres: new Pool({ max: 2 }) },
+      '`postgres` is a pool of at least 3 connections',
+    ],
+    ['no client', { mongo: {} }, '`mongo` is a MongoClient.'],
+    [
+      'something given that is refused',
       { given: [{ update: visitThing, input: { id: 'g', text: '' } }] },
       'given[0] (visitThing) is not applied: it was refused: a note says something.',
     ],
-  ])('%#: %j', async (changes, message) => {
+  ])('%s', async (_, changes, message) => {
     expect(await refusal(changes)).toContain(message);
   });
 

@@ -6,7 +6,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { PostgresClient } from 'twinwrite';
 import { openWorld, type World } from '../support/world';
-import { complaint, deposit, prepareBank, type Wrong } from './bank';
+import { check, complaint, deposit, prepareBank, takeBack, type Wrong } from './bank';
 
 let world: World;
 
@@ -139,6 +139,50 @@ describe('callbacks that are not the same when they run again', () => {
       '     The answer: reason.message is absent without the fault, "there is no such account" with it',
       ...UNSAFE,
     ]);
+  });
+
+  test('the same in MongoDB', async () => {
+    const mongo: Wrong['mongo'] = {
+      transaction: {
+        apply: async ({ db, session, input, refuse }) => {
+          const statement = { _id: input.id, amount: input.amount };
+          await db
+            .collection<{ _id: string }>('statements')
+            .insertOne(statement, { session })
+            .catch(() => refuse('there is such a statement'));
+        },
+      },
+    };
+    expect((await complaint(world, { mongo })).slice(2, 5)).toEqual([
+      '1. UnsafeRetry, shown by inputs[0]:',
+      '     the connection broke after "insertOne on statements" in MongoDB (the Mongo leg):',
+      '     PostgreSQL table account, id = ann: balance is 105 without the fault, 100 with it',
+    ]);
+  });
+
+  test('but not what tries another write: a broken transaction is never committed', async () => {
+    const apply: Wrong['apply'] = async ({ client, input }) => {
+      const record = 'insert into audit values ($1)';
+      await client.query(record, ['one way']).catch(() => client.query(record, ['another way']));
+      return await deposit(client, input);
+    };
+    const undo: Wrong['undo'] = async ({ client, input }) => {
+      await client.query('delete from audit');
+      await takeBack(client, input);
+    };
+    const mongo: Wrong['mongo'] = {
+      transaction: {
+        apply: async ({ db, session }) => {
+          const ways = db.collection<{ _id: string }>('ways');
+          await ways
+            .insertOne({ _id: 'one' }, { session })
+            .catch(() => ways.insertOne({ _id: 'another' }, { session }));
+        },
+      },
+    };
+    const report = await check(world, { apply, undo, mongo });
+    expect(report.unchecked).toContain('the undo in MongoDB: the definition has none');
+    expect(report.samples).toMatchObject([{ outcome: 'applied' }]);
   });
 
   test('a variable that remembers', async () => {

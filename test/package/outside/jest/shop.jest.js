@@ -3,6 +3,7 @@ const { randomUUID } = require('node:crypto');
 const { MongoClient } = require('mongodb');
 const { Pool } = require('pg');
 const { Twinwrite } = require('twinwrite');
+const { checkDefinition } = require('twinwrite/testing');
 const { createWorker } = require('twinwrite/worker');
 const { orderMeal, prepareShop, takeSeat } = require('../require/shop');
 
@@ -45,5 +46,15 @@ describe('the shop', () => {
     const id = randomUUID();
     const outcome = await twinwrite.execute(orderMeal, { id, dishes: ['soup'] });
     expect(outcome).toEqual({ status: 'applied', result: { dishes: 1 } });
+  });
+
+  test('has a definition that is sound', async () => {
+    const report = await checkDefinition(takeSeat, {
+      inputs: [{ id: randomUUID(), guest: 'Ada' }, { id: randomUUID() }],
+      refused: [{ id: randomUUID(), guest: 'banned' }],
+      postgres,
+      mongo,
+    });
+    expect(report.unchecked).toEqual([]);
   });
 });

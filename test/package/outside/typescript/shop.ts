@@ -12,6 +12,7 @@ import {
 } from 'twinwrite';
 import { Twinwrite } from 'twinwrite/client';
 import { startStack } from 'twinwrite/stack';
+import { checkDefinition } from 'twinwrite/testing';
 import { createWorker } from 'twinwrite/worker';
 import { z } from 'zod';
 
@@ -58,4 +59,11 @@ export async function seatAda(): Promise<Outcome<{ guest: string }>> {
     if (isTwinwriteError(error, 'StillRunning')) worker.shutdown();
     throw error;
   }
+}
+
+export async function checkSeats(postgres: Pool, mongo: MongoClient): Promise<number> {
+  // @ts-expect-error -- an input needs an id; were the types lost on the way, this would compile.
+  await checkDefinition(takeSeat, { inputs: [{ guest: 'Ada' }], postgres, mongo });
+  const { samples } = await checkDefinition(takeSeat, { inputs: [{ id: '1' }], postgres, mongo });
+  return samples.length;
 }
