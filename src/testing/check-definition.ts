@@ -50,7 +50,7 @@ export interface CheckReport {
  *
  * **It writes**, and in the end restores both databases, sequences included, to what it found; so
  * they are databases for tests, small, and nobody else's meanwhile. Killed in the middle, it leaves
- * them as they are: make them anew. Takes about two seconds a sample. While it reads images, the
+ * them as they are: make them anew. Takes a second or two for each sample. While it reads images, the
  * clock of this process is moved for some milliseconds.
  *
  * @throws TwinwriteError `UnsoundDefinition` with everything that was found; `InvalidConfiguration`

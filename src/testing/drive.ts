@@ -89,12 +89,10 @@ const STEPS = [
 type Attempt = (...rest: unknown[]) => Promise<unknown>;
 
 function boundSteps(options: DriveOptions): BoundSteps {
-  const { definition, request, calls } = options;
+  const { request, calls } = options;
   const pool = watchedPool(options.postgres, calls);
-  const stores = {
-    postgres: { pool, callTurns: () => {} },
-    mongo: watchedMongo(options.mongo, calls, definition.name),
-  };
+  const { store, definition } = watchedMongo(options.mongo, calls, options.definition);
+  const stores = { postgres: { pool, callTurns: () => {} }, mongo: store };
   const attempt = (): DirectSteps => {
     const workflow = workflowIdOf(definition.name, request.token);
     return directSteps(stores, new UpdateInHand(definition, request, workflow));

@@ -6,6 +6,7 @@ import {
   MongoNetworkError,
 } from 'mongodb';
 import type { MongoStore } from '../activities/mongo/leg';
+import type { AnyCrossStoreUpdate, MongoTransaction } from '../domain/definition';
 import { TwinwriteError } from '../domain/errors';
 import { withOverrides } from './postgres-calls';
 import type { StoreCalls } from './store-calls';
@@ -27,18 +28,27 @@ const WRITES = [
 
 type Write = (...parameters: unknown[]) => Promise<unknown>;
 
-/** MongoDB, as one driver sees it: whose writes are counted and may be cut. */
+/** MongoDB, as one driver sees it, and a definition whose callbacks leave nothing open there. */
+export interface WatchedMongo {
+  readonly store: MongoStore;
+  readonly definition: AnyCrossStoreUpdate;
+}
+
+/** Counts the writes of one driver, any of which may be cut. */
 export function watchedMongo(
   client: MongoClient,
   calls: StoreCalls,
-  definition: string,
-): MongoStore {
-  const watch = new Watch(calls, definition);
+  definition: AnyCrossStoreUpdate,
+): WatchedMongo {
+  const watch = new Watch(calls, definition.name);
   const watched = withOverrides(client, {
     startSession: (...parameters: Parameters<MongoClient['startSession']>) =>
       watch.session(client.startSession(...parameters)),
   });
-  return { client: watched, db: watch.db(client.db()) };
+  return {
+    store: { client: watched, db: watch.db(client.db()) },
+    definition: watch.definition(definition),
+  };
 }
 
 class Watch {
@@ -48,15 +58,31 @@ class Watch {
 
   constructor(
     private readonly calls: StoreCalls,
-    private readonly definition: string,
+    private readonly name: string,
   ) {}
+
+  /**
+   * Looks at a callback of a transaction at the moment in which it returns: what it left in flight
+   * may have arrived by the commit, or not.
+   */
+  definition(definition: AnyCrossStoreUpdate): AnyCrossStoreUpdate {
+    const leg = definition.mongo.transaction;
+    if (leg === undefined) return definition;
+    const watched =
+      <Context extends MongoTransaction>(callback: (context: Context) => Promise<void>) =>
+      async (context: Context) => {
+        await callback(context);
+        this.#assertNothingOpen(context.session);
+      };
+    const undo = leg.undo === undefined ? {} : { undo: watched(leg.undo) };
+    return { ...definition, mongo: { transaction: { apply: watched(leg.apply), ...undo } } };
+  }
 
   /** The session is this driver's own: its methods may be replaced on the object itself. */
   session(session: ClientSession): ClientSession {
     const commit = session.commitTransaction.bind(session);
     const call = { store: 'MongoDB', kind: 'commit', label: 'the commit' } as const;
     session.commitTransaction = async () => {
-      this.#assertNothingOpen(session);
       // The server has aborted what its connection lost.
       if (this.#broken.has(session)) throw broken();
       await this.calls.pass(call, commit, async () => broken());
@@ -113,7 +139,7 @@ class Watch {
     const open = this.#open.get(session) ?? 0;
     if (open === 0) return;
     const problem = `returned with ${open} operations of MongoDB not awaited`;
-    throw new TwinwriteError('TransactionMisused', { definition: this.definition, problem });
+    throw new TwinwriteError('TransactionMisused', { definition: this.name, problem });
   }
 }
 

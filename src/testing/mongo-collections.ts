@@ -12,6 +12,9 @@ export const LOSSLESS = {
   bsonRegExp: true,
 } as const;
 
+/** What somebody wrote without waiting for a majority counts as well. */
+export const AS_IT_IS = { readConcern: 'local', readPreference: 'primary' } as const;
+
 /** What tells the stores apart from a restored one must not go back; notes on sessions need not. */
 const OWN_TO_KEEP = new Set(['twinwrite_store', 'twinwrite_transactions']);
 
@@ -29,7 +32,7 @@ export async function readCollections(db: Db, maxRows: number): Promise<MongoSna
   const read = async (name: string) =>
     await db
       .collection(name)
-      .find({}, { ...LOSSLESS, readConcern: 'majority', readPreference: 'primary' })
+      .find({}, { ...LOSSLESS, ...AS_IT_IS })
       .limit(maxRows + 1)
       .toArray();
   const documents = await Promise.all(names.map(read));

@@ -74,6 +74,9 @@ function findOptionsProblem(
   return undefined;
 }
 
+/** `shop_test`, `test-2`, `shopTest`; not `latest`. */
+const FOR_TESTS = /(?:^|[^A-Za-z])(?:test|TEST)|Test/;
+
 /**
  * A check writes to the databases and puts back what it found: whatever is no test database has to
  * be named by hand.
@@ -85,8 +88,8 @@ export function assertMayOverwrite(
   mayOverwrite: readonly string[] = [],
 ): void {
   for (const [store, name] of Object.entries(databases)) {
-    if (/test/i.test(name) || mayOverwrite.includes(name)) continue;
-    const problem = `checkDefinition writes to the databases that it is given, and the name of "${name}" (${store}) does not say that it is for tests. Give it a database with "test" in its name, or name this one: mayOverwrite: ["${name}"].`;
+    if (FOR_TESTS.test(name) || mayOverwrite.includes(name)) continue;
+    const problem = `checkDefinition writes to the databases that it is given, and the name of "${name}" (${store}) does not say that it is for tests. Give it one that is called test, or shop_test, or name this one: mayOverwrite: ["${name}"].`;
     throw new TwinwriteError('InvalidConfiguration', { problem });
   }
 }

@@ -58,6 +58,38 @@ test('an image that answers the first id only', async () => {
   ]);
 });
 
+test('an image that compares the documents that it is asked for', async () => {
+  const image: Wrong['image'] = async ({ postgres, ids }) => {
+    const rows = await readAccounts(postgres, ids);
+    const richest = Math.max(...rows.map(({ balance }) => balance));
+    return rows.map((row) => ({ ...row, isRichest: row.balance === richest }));
+  };
+  expect(await complaint(world, { image })).toEqual([
+    'The definition "deposit" is not sound.',
+    '',
+    '1. ImpureImage, shown by inputs[0]:',
+    '     The image of accounts, _id = "bob": isRichest is false read at first, true read alone',
+    ...IMPURE,
+  ]);
+});
+
+test('an image that is remembered', async () => {
+  const remembered = new Map<string, Awaited<ReturnType<typeof readAccounts>>>();
+  const image: Wrong['image'] = async ({ postgres, ids }) => {
+    const known = remembered.get(ids.join()) ?? (await readAccounts(postgres, ids));
+    remembered.set(ids.join(), known);
+    return known;
+  };
+  expect(await complaint(world, { image })).toEqual([
+    'The definition "deposit" is not sound.',
+    '',
+    '1. ImpureImage, shown by inputs[0]:',
+    '     The image of accounts, _id = "ann": not asked of PostgreSQL',
+    '     The image of accounts, _id = "bob": not asked of PostgreSQL',
+    ...IMPURE,
+  ]);
+});
+
 test('an image that looks into MongoDB', async () => {
   const image: Wrong['image'] = async ({ postgres, ids }) => {
     const accounts = world.mongo.db().collection<{ _id: string }>('accounts');

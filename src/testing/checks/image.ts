@@ -9,14 +9,15 @@ import type { Bench } from '../bench';
 import { LATER, withLaterClock } from '../clock';
 import { findDifferences } from '../differences';
 import { finding } from '../findings';
-import { LOSSLESS } from '../mongo-collections';
+import { AS_IT_IS, LOSSLESS } from '../mongo-collections';
+import { withOverrides } from '../postgres-calls';
 import type { Sample } from '../samples';
 import { type Row, rowOf, type TableState } from '../table-state';
 import type { Reference } from './undisturbed';
 
 /** How many documents of a collection are read beside those of the samples. */
 const MAX_OTHERS = 50;
-const READ_WITHIN_MILLIS = 5_000;
+const READING = { timeoutMillis: 5_000, mode: 'snapshot' } as const;
 
 /**
  * Applies the samples one after the other and reads the images of all documents there are, in all
@@ -41,10 +42,36 @@ export async function checkImages(bench: Bench, all: readonly Reference[]): Prom
     if (seen.length > 0) return [finding('ImpureImage', sample.name, seen)];
   }
   const documents = await withOthers(bench, await documentsOf(bench, samples));
+  const remembered = await findRemembered(bench, documents);
+  if (remembered.length > 0) return [finding('ImpureImage', name, remembered)];
   const impure = await readInAllWays(bench, documents);
   if (impure.length > 0) return [finding('ImpureImage', name, impure)];
   const stale = await findStale(bench, documents);
   return stale.length === 0 ? [] : [finding('StaleDocument', name, stale)];
+}
+
+/** What is answered without a question is remembered, and goes on when the rows have changed. */
+async function findRemembered(
+  bench: Bench,
+  documents: readonly DocumentReference[],
+): Promise<string[]> {
+  const remembered: string[] = [];
+  for (const document of documents) {
+    let asked = 0;
+    const [read] = await inTransaction(bench.postgres, READING, (client) => {
+      const query = (...parameters: Parameters<typeof client.query>) => {
+        asked += 1;
+        return client.query(...parameters);
+      };
+      return readImages(withOverrides(client, { query }), [document]);
+    });
+    if (asked > 0 || read?.image === undefined) continue;
+    const { projection, id } = document;
+    remembered.push(
+      `The image of ${projection.collection}, _id = "${id}": not asked of PostgreSQL`,
+    );
+  }
+  return remembered;
 }
 
 async function readInAllWays(
@@ -110,8 +137,7 @@ async function readTogether(
   bench: Bench,
   documents: readonly DocumentReference[],
 ): Promise<TableState[]> {
-  const options = { timeoutMillis: READ_WITHIN_MILLIS, mode: 'snapshot' } as const;
-  const images = await inTransaction(bench.postgres, options, (client) =>
+  const images = await inTransaction(bench.postgres, READING, (client) =>
     readImages(client, documents),
   );
   const collections = [...new Set(documents.map(({ projection }) => projection.collection))];
@@ -160,7 +186,7 @@ async function findStale(bench: Bench, documents: readonly DocumentReference[]):
     const found = await bench.mongo
       .db()
       .collection<{ _id: string }>(projection.collection)
-      .find({ _id: { $in: ids }, '_tw.live': true }, { ...LOSSLESS, readConcern: 'majority' })
+      .find({ _id: { $in: ids }, '_tw.live': true }, { ...LOSSLESS, ...AS_IT_IS })
       .toArray();
     const isOwned = (field: string) =>
       field === '_id' || (field !== '_tw' && (projection.owns?.includes(field) ?? true));
