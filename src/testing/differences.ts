@@ -88,7 +88,7 @@ function findInTable(
     ...added.map((row) => `${label(row)}: not there ${sides.before}, but ${sides.after}`),
     ...pairs.flatMap(([old, young]) =>
       columnsThatDiffer(old, young).map((column) => {
-        const [was, is] = [textOf(old.get(column)), textOf(young.get(column))];
+        const [was, is] = textsOf(old.get(column), young.get(column));
         return `${label(old)}: ${column} is ${was} ${sides.before}, ${is} ${sides.after}`;
       }),
     ),
@@ -158,10 +158,23 @@ function partsOf(key: readonly string[], row: Row): string[] {
 
 const MAX_TEXT_CHARACTERS = 120;
 
-function textOf(value: string | null | undefined): string {
+/** How much of two long values is told before they begin to differ. */
+const MAX_COMMON_CHARACTERS = 40;
+
+type Value = string | null | undefined;
+
+/** Two values that differ, both from shortly before the first difference on. */
+function textsOf(one: Value, other: Value): [string, string] {
+  let common = 0;
+  while (common < (one?.length ?? 0) && one?.[common] === other?.[common]) common += 1;
+  const isLong = Math.max(one?.length ?? 0, other?.length ?? 0) > MAX_TEXT_CHARACTERS;
+  const from = isLong ? Math.max(0, common - MAX_COMMON_CHARACTERS) : 0;
+  return [textOf(one, from), textOf(other, from)];
+}
+
+function textOf(value: Value, from = 0): string {
   if (value === undefined) return 'absent';
   if (value === null) return 'null';
-  return value.length <= MAX_TEXT_CHARACTERS
-    ? value
-    : `${value.slice(0, MAX_TEXT_CHARACTERS).toWellFormed()}…`;
+  const text = value.slice(from, from + MAX_TEXT_CHARACTERS).toWellFormed();
+  return `${from > 0 ? '…' : ''}${text}${from + MAX_TEXT_CHARACTERS < value.length ? '…' : ''}`;
 }
