@@ -47,10 +47,15 @@ export function startDoomedWorker(
     child.once('exit', () => resolve());
   });
   const hears = async (message: string) => {
-    await eventually(() => {
-      if (child.exitCode !== null) throw new Error('the worker ended by itself');
-      return told.has(message) || undefined;
-    }, `the worker says "${message}"`);
+    await eventually(
+      () => {
+        if (child.exitCode !== null) throw new Error('the worker ended by itself');
+        return told.has(message) || undefined;
+      },
+      `the worker says "${message}"`,
+      // It is started, which takes its time on a busy machine.
+      60_000,
+    );
   };
   return {
     pid: child.pid ?? 0,

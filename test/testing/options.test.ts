@@ -29,7 +29,7 @@ afterAll(async () => {
 describe('databases and options that are not for a check', () => {
   const refusal = async (changes: object, definition: unknown = visitThing): Promise<string> => {
     const all = { ...options, ...changes };
-    const checking = checkDefinition(definition as CrossStoreUpdate, all as CheckOptions);
+    const checking = checkDefinition(definition as CrossStoreUpdate, all);
     const error = await checking.then(
       () => undefined,
       (thrown: Error & { code?: string }) => thrown,
