@@ -94,7 +94,6 @@ class Watch {
   db(db: Db): Db {
     const open = db.collection.bind(db);
     db.collection = ((...parameters: Parameters<Db['collection']>) => {
-      this.calls.assertAlive();
       const [name] = parameters;
       const collection = open(...parameters);
       if (name.startsWith('twinwrite_')) return collection;

@@ -4,10 +4,7 @@ import { labelOf, type StoreCalls } from './store-calls';
 /** The pool, as one driver sees it: whose calls are counted and may be cut. */
 export function watchedPool(pool: Pool, calls: StoreCalls): Pool {
   return withOverrides(pool, {
-    connect: async () => {
-      calls.assertAlive();
-      return watchedClient(await pool.connect(), calls);
-    },
+    connect: async () => watchedClient(await pool.connect(), calls),
   });
 }
 
@@ -21,9 +18,6 @@ function watchedClient(client: PoolClient, calls: StoreCalls): PoolClient {
   const query = async (...parameters: unknown[]): Promise<unknown> => {
     const text = textOf(parameters[0]);
     const verb = /^\s*(\w*)/.exec(text)?.[1]?.toLowerCase();
-    // What cleans up after a death is not the dead one's doing.
-    if (verb === 'rollback' || verb === '') return await ask(...parameters);
-    calls.assertAlive();
     if (verb === 'begin') isReading = text.includes('read only');
     const kind = kindOf(verb, text, isReading);
     if (kind === undefined) return await ask(...parameters);
@@ -39,7 +33,8 @@ function kindOf(
   text: string,
   isReading: boolean,
 ): 'statement' | 'commit' | undefined {
-  if (isReading || verb === 'begin' || text.includes('twinwrite.')) return undefined;
+  const isOurs = text.trim() === '' || text.includes('twinwrite.');
+  if (isReading || isOurs || verb === 'begin' || verb === 'rollback') return undefined;
   return verb === 'commit' ? 'commit' : 'statement';
 }
 

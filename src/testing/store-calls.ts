@@ -51,6 +51,7 @@ export class StoreCalls {
 
   constructor(private readonly cut?: Cut) {}
 
+  /** Its driver does nothing any more: no step of it is tried again. */
   get isDead(): boolean {
     return this.#isDead;
   }
@@ -60,18 +61,12 @@ export class StoreCalls {
     return this.#commits;
   }
 
-  /** A dead driver asks nothing more of a store. */
-  assertAlive(): void {
-    if (this.#isDead) throw new DeathError();
-  }
-
   /** Runs a call, unless it is cut before; what it answers is lost when it is cut after. */
   async pass<Answer>(
     call: StoreCall,
     run: () => Promise<Answer>,
     breakConnection: () => Promise<Error>,
   ): Promise<Answer> {
-    this.assertAlive();
     const made = { ...call, step: this.step, hasPassed: false };
     const index = this.made.push(made) - 1;
     const cut = this.cut?.call === index ? this.cut : undefined;
