@@ -69,6 +69,8 @@ async function sellKettles({ options, site, lifetime }: Run): Promise<Verdict> {
   await holder.kill();
   console.log(`SIGKILL to a customer (process ${holder.processId}) who holds 2 of them`);
   await comesBack(postgres, before, lifetime.signal);
+  // PostgreSQL has it first: once the sweeper has its outcome, MongoDB shows it too.
+  await sweeper.stop();
   console.log(`nobody confirmed them: ${before} are there again`);
 
   const submitted = journal.map(({ input, answer }) => ({
