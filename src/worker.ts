@@ -83,7 +83,9 @@ export interface TwinwriteWorker {
 
 /**
  * Creates a worker over the stores that the application has. Any number of them, in any number of
- * processes, share a task queue; each of them may be killed at any moment.
+ * processes, share a task queue; each of them may be killed at any moment. Each has a janitor, which
+ * settles within seconds what was begun by a workflow that was terminated, deleted, timed out or
+ * lost with Temporal's database; it asks Temporal nothing.
  *
  * When it throws, everything that it opened is closed again. It opens nothing that outlives `run`,
  * and never closes the pool, the client or the connection that it was given.
