@@ -69,6 +69,7 @@ export interface Enlisted<Result = unknown> {
  * In a transaction of a stricter isolation than READ COMMITTED, a token that somebody enlisted
  * meanwhile is a serialization failure (40001), as any other conflict there is.
  *
+ * @see https://microservices.io/patterns/data/transactional-outbox.html for the pattern
  * @throws TwinwriteError `InvalidInput` and `TokenReused` with nothing enlisted;
  * `InvalidConfiguration` when `execute` answers no rows, and whatever `execute` throws: roll the
  * transaction back then

@@ -36,7 +36,9 @@ export async function startEnlisted(
   } catch (error) {
     if (isTwinwriteError(error)) return { at: 'refused', code: error.code, error };
     if (error instanceof Error && grpcCodeOf(error) === INVALID_ARGUMENT) {
-      return { at: 'refused', code: 'RefusedByTemporal', error };
+      // The client's own error says only that a start failed.
+      const reason = error.cause instanceof Error ? error.cause : error;
+      return { at: 'refused', code: 'RefusedByTemporal', error: reason };
     }
     return { at: 'unavailable', error };
   }

@@ -56,7 +56,8 @@ export class Relay {
 
   constructor(private readonly options: RelayOptions) {
     const { temporal, postgres, taskQueue, logger } = options;
-    const client = new Client(temporal);
+    const { connection, namespace } = temporal;
+    const client = new Client({ connection, namespace });
     this.#starting = { client, probe: new SearchAttributeProbe(client), taskQueue };
     const onEnlisted = () => this.#wake();
     this.#listener = new OutboxListener({ pool: postgres, taskQueue, onEnlisted, logger });

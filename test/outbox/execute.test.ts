@@ -99,20 +99,23 @@ describe('the statement that enlists', () => {
     listener.on('notification', ({ payload }) => heard.push(payload));
     await listener.connect();
     await listener.query('listen twinwrite_outbox');
-    const notifying = { taskQueue: definition.name };
-    await submitInTransaction(execute, definition, input, notifying);
-    await submitInTransaction(execute, definition, input, notifying);
-    await submitInTransaction(
-      execute,
-      definition,
-      { ...input, refusedBy: 'mongo' },
-      notifying,
-    ).catch(() => {});
-    await submitManyInTransaction(execute, definition, [counted(), counted()], notifying);
-    await eventually(() => heard.length >= 2 || undefined, 'both are heard');
-    // Notifications arrive before the answer of a later statement.
-    await listener.query('select 1');
-    await listener.end();
+    try {
+      const notifying = { taskQueue: definition.name };
+      await submitInTransaction(execute, definition, input, notifying);
+      await submitInTransaction(execute, definition, input, notifying);
+      await submitInTransaction(
+        execute,
+        definition,
+        { ...input, refusedBy: 'mongo' },
+        notifying,
+      ).catch(() => {});
+      await submitManyInTransaction(execute, definition, [counted(), counted()], notifying);
+      await eventually(() => heard.length >= 2 || undefined, 'both are heard');
+      // Notifications arrive before the answer of a later statement.
+      await listener.query('select 1');
+    } finally {
+      await listener.end();
+    }
     expect(heard).toEqual([definition.name, definition.name]);
   });
 

@@ -73,7 +73,7 @@ describe('a start that is refused', () => {
     const next = await enlist(behind);
     expect(await world.twinwrite.handle(next).outcome()).toMatchObject({ status: 'applied' });
     const row = await parked(broken.id);
-    expect(row.parked).toMatch(/^RefusedByTemporal: /);
+    expect(row.parked).toMatch(/^RefusedByTemporal: .*exceeds limit/);
     expect(lines).toContainEqual(
       expect.objectContaining({ level: 50, definition: definition.name, token: broken.id }),
     );
