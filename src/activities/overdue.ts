@@ -1,4 +1,5 @@
 import type { Pool, PoolClient } from 'pg';
+import type { ExpectedVersions } from '../domain/expectation';
 import type { Json } from '../domain/json';
 import type { CrossStoreUpdateRequest } from '../domain/update-request';
 import { inTransaction } from './postgres/transaction';
@@ -19,6 +20,7 @@ interface OverdueRow extends Pick<OverdueUpdate, 'ticket' | 'stage' | 'tries' | 
   readonly definition: string;
   readonly token: string;
   readonly input: string;
+  readonly expected: ExpectedVersions | null;
 }
 
 const TAKE_WITHIN_MILLIS = 5_000;
@@ -34,15 +36,22 @@ export async function takeOverdue(
 ): Promise<OverdueUpdate[]> {
   const rows = await inLedger(postgres, async (client) => {
     const answer = await client.query<OverdueRow>(
-      /*sql*/ `select ticket, definition, token, stage, tries, input, floor(1000 * extract(epoch from late))::float as "lateMillis"
-        from twinwrite.take_overdue($1, $2)`,
+      /*sql*/ `select o.ticket, o.definition, o.token, o.stage, o.tries, o.input, p.expected,
+          floor(1000 * extract(epoch from o.late))::float as "lateMillis"
+        from twinwrite.take_overdue($1, $2) o left join twinwrite.pending p on p.ticket = o.ticket::bigint`,
       [definitions, atMost],
     );
     return answer.rows;
   });
-  return rows.map(({ definition, token, input, ...row }) => ({
+  return rows.map(({ definition, token, input, expected, ...row }) => ({
     ...row,
-    request: { definition, token, input: JSON.parse(input) as Json },
+    request: {
+      definition,
+      token,
+      input: JSON.parse(input) as Json,
+      // A conflict leaves no trace: who took it before that must not claim it anew without asking.
+      ...(expected === null ? {} : { expect: expected }),
+    },
   }));
 }
 

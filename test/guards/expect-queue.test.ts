@@ -6,7 +6,9 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { UpdateHandle } from 'twinwrite';
+import { takeOverdue } from '../../src/activities/overdue';
 import * as ledger from '../../src/activities/postgres/ledger';
+import { fingerprintOf } from '../../src/domain/fingerprint';
 import { queueOf } from '../activities/postgres/queue-of';
 import { eventually } from '../support/eventually';
 import { openWorld, type RunningWorker, type World } from '../support/world';
@@ -26,10 +28,13 @@ let worker: RunningWorker;
 const kinds = editKinds();
 const { update, claimed, settle } = queueOf(() => world.postgres);
 
+const startWorker = async () =>
+  await world.startWorker({ updates: Object.values(kinds), projections: [pages] });
+
 beforeAll(async () => {
   world = await openWorld();
   await preparePages(world);
-  worker = await world.startWorker({ updates: Object.values(kinds), projections: [pages] });
+  worker = await startWorker();
 });
 
 afterAll(async () => {
@@ -212,5 +217,55 @@ test('a conflict whose place in the queue cannot be given up at once is told whe
   expect(await tracesOf(world, input)).not.toEqual([]);
   await rename('withdraw_away', 'withdraw');
   expect(await conflictOf(handle)).toMatchObject({ expected: version });
+  expect(await tracesOf(world, input)).toEqual([]);
+});
+
+/** An update that waits for a page, by the page's version, and whose workflow is gone. */
+const leftWaiting = async () => {
+  const { page } = await made();
+  const { releaseUndone } = await hold(`pages/${page}`);
+  const version = (await versionIn(world, page)) ?? null;
+  const input = edit({ page, body: 'expecting' });
+  const handle = await world.twinwrite.submit(kinds.held, input, { expect: { version } });
+  await waits(input);
+  await world.temporal.workflow.getHandle(handle.workflowId).terminate();
+  return { input, version, release: async () => await releaseUndone().catch(() => {}) };
+};
+
+test('clause 9: the janitor takes the turn by what was recorded', async () => {
+  const { input, release } = await leftWaiting();
+  await release();
+  await eventually(
+    async () => (await tracesOf(world, input)).length === 0 || undefined,
+    'the janitor has met the conflict',
+  );
+  expect(await readPage(world, input.page)).toMatchObject({ body: 'text' });
+});
+
+test('clause 9: a driver that is late does not bring back what was withdrawn meanwhile', async () => {
+  const { input, version, release } = await leftWaiting();
+  await worker.stop();
+  await release();
+  await world.postgres.query(
+    `update twinwrite.pending set calls = 2, due = now() - interval '1 second' where stage = 'granted'`,
+  );
+  const [taken] = await takeOverdue(world.postgres, [kinds.held.name], 10);
+  const { definition, token } = taken?.request ?? { definition: '', token: '' };
+  expect(taken?.request).toEqual({
+    definition: kinds.held.name,
+    token: input.edit,
+    input,
+    expect: { [`pages/${input.page}`]: version },
+  });
+  const key = { definition, token, fingerprint: fingerprintOf(input) };
+  await ledger.withdraw(world.postgres, key, 'somebody else');
+  expect(await tracesOf(world, input)).toEqual([]);
+  worker = await startWorker();
+  const driver = world.temporal.workflow.execute('crossStoreUpdate', {
+    workflowId: `late/${token}`,
+    taskQueue: world.name,
+    args: [taken?.request],
+  });
+  await expect(driver).rejects.toMatchObject({ cause: { type: 'VersionConflict' } });
   expect(await tracesOf(world, input)).toEqual([]);
 });
