@@ -11,6 +11,8 @@ import { readMovieRecords } from '../../examples/movies/read-records';
 import { movieRecord } from '../../examples/movies/record';
 import { placeOrder } from '../../examples/orders/definition';
 import { prepareShop } from '../../examples/orders/prepare';
+import { confirm, reserve } from '../../examples/reservations/definition';
+import { prepareShop as prepareReservations } from '../../examples/reservations/prepare';
 import { openWorld, type World } from '../support/world';
 
 const STOCK = [
@@ -25,6 +27,7 @@ beforeAll(async () => {
   world = await openWorld();
   await prepareShop(world.postgres, world.mongo.db(), STOCK);
   await prepareCatalogue(world.postgres);
+  await prepareReservations(world.postgres, [{ sku: 'kettle', available: 10 }]);
 });
 
 afterAll(async () => {
@@ -81,4 +84,36 @@ test('importMovie is sound', async () => {
     'invalid',
   ]);
   expect(report.unchecked).toEqual(['the undo: the definition has none']);
+});
+
+test('reserve and confirm are sound', async () => {
+  const { postgres, mongo } = world;
+  const wish = (quantity: number) => ({
+    reservationId: randomUUID(),
+    sku: 'kettle',
+    quantity,
+    keptMillis: 600_000,
+  });
+  const report = await checkDefinition(reserve, {
+    inputs: [wish(2), wish(3)],
+    refused: [wish(99), wish(0)],
+    postgres,
+    mongo,
+  });
+  expect(report.samples.map(({ outcome }) => outcome)).toEqual([
+    'applied',
+    'applied',
+    'refused',
+    'invalid',
+  ]);
+  expect(report.unchecked).toEqual([]);
+  const { rows } = await postgres.query<{ id: string }>(`insert into reservation
+    values (gen_random_uuid(), 'kettle', 1, 'reserved', now() + interval '1 hour') returning id`);
+  const confirmed = await checkDefinition(confirm, {
+    inputs: rows.map(({ id }) => ({ reservationId: id })),
+    refused: [{ reservationId: randomUUID() }],
+    postgres,
+    mongo,
+  });
+  expect(confirmed.samples.map(({ outcome }) => outcome)).toEqual(['applied', 'refused']);
 });
