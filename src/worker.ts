@@ -5,10 +5,12 @@ import type { Logger } from 'pino';
 import { createActivities } from './activities';
 import { createAttempts } from './activities/attempts';
 import { watchCollections } from './activities/collection-owners';
+import { EpochCheck } from './activities/epoch-check';
 import { readClientConfig } from './config';
 import type { AnyCrossStoreUpdate } from './domain/definition';
 import type { Projection } from './domain/projection';
 import { assertDefinitions } from './worker/definitions';
+import { EpochWatch } from './worker/epoch-watch';
 import { guardPool } from './worker/guard-stores';
 import { type Health, type HealthOptions, startHealthServer } from './worker/health-server';
 import { Janitor } from './worker/janitor';
@@ -108,6 +110,9 @@ export async function createWorker(options: WorkerOptions): Promise<TwinwriteWor
     const turns = new Turns(temporal, postgres, logger);
     opened.add('the calls under way', () => turns.close());
     const metrics = new WorkerMetrics(postgres);
+    const epochs = new EpochWatch(new EpochCheck({ postgres, mongo }), metrics, logger);
+    opened.add('the watch over the epochs', () => epochs.close());
+    await epochs.start();
     const steps = {
       updates: owned,
       postgres,
@@ -124,7 +129,8 @@ export async function createWorker(options: WorkerOptions): Promise<TwinwriteWor
     const readiness = new Readiness({ postgres, mongo, temporal: connection });
     const findProblem = async () => {
       const state = worker?.getState() ?? 'STARTING';
-      return state === 'RUNNING' ? await readiness.findProblem() : `the worker is ${state}`;
+      if (state !== 'RUNNING') return `the worker is ${state}`;
+      return (await readiness.findProblem()) ?? epochs.findProblem();
     };
     let worker: Worker | undefined;
     const health =

@@ -3,8 +3,10 @@ import type { Pool } from 'pg';
 import type { AnyCrossStoreUpdate } from '../domain/definition';
 import { TwinwriteError } from '../domain/errors';
 import type { CrossStoreUpdateRequest, Steps } from '../domain/update-request';
+import { EpochCheck } from './epoch-check';
 import { isToPark, toApplicationFailure } from './failures';
 import { InFlight } from './in-flight';
+import { finishForward, resumeForward, undoPostgres } from './lost-claims';
 import * as mongoLeg from './mongo/leg';
 import * as postgresLeg from './postgres/leg';
 import { precheck } from './precheck';
@@ -86,20 +88,15 @@ export function createAttempts(dependencies: ActivityDependencies): Attempts {
       inFlight.share(
         `mongo ${claim.undone === true} ${update.identity}`,
         update.timeoutMillis,
-        async () => {
-          const answer = await mongoLeg.applyMongo(mongo, postgres.pool, update, claim);
-          return answer.at === 'applied'
-            ? await postgresLeg.settle(postgres, update, claim)
-            : answer;
-        },
+        async () => await finishForward({ postgres, mongo }, update, claim),
       ),
     ),
     fencePostgres: step('fencePostgres', (update, reason) =>
       postgresLeg.fencePostgres(postgres, update, reason),
     ),
     fenceMongo: step('fenceMongo', (update, claim) => mongoLeg.fenceMongo(mongo, update, claim)),
-    undoPostgres: step('undoPostgres', (update) => postgresLeg.undoPostgres(postgres, update)),
-    resumeForward: step('resumeForward', (update) => postgresLeg.resumeForward(postgres, update)),
+    undoPostgres: step('undoPostgres', (update) => undoPostgres({ postgres, mongo }, update)),
+    resumeForward: step('resumeForward', (update) => resumeForward({ postgres, mongo }, update)),
   };
 }
 
@@ -109,9 +106,10 @@ type Step<Rest extends unknown[], Answer> = (
 ) => Promise<Answer>;
 
 function stepRunner(
-  { updates, observe }: ActivityDependencies,
+  { updates, observe, postgres: pool, mongo }: ActivityDependencies,
   postgres: postgresLeg.PostgresStore,
 ) {
+  const epoch = new EpochCheck({ postgres: pool, mongo });
   const definitions = new Map(updates.map((definition) => [definition.name, definition]));
   return <Name extends keyof Steps>(
     leg: Name,
@@ -131,7 +129,7 @@ function stepRunner(
       };
       try {
         const update = updateInHand(definitions, request, by);
-        const answer = await run(update, ...rest);
+        const answer = await epoch.around<{ readonly at: string }>(() => run(update, ...rest));
         report(answer.at);
         return answer;
       } catch (error) {

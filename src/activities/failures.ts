@@ -9,6 +9,9 @@ import { RefusedError } from './refusal';
 /** What only somebody's doing changes: nothing is gained by trying again soon. */
 const HOPELESS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['Parked', 'NotAdopted', 'MongoAhead']);
 
+/** What is no trouble of the update: it goes on by itself, within Temporal's longest interval. */
+const OUTAGES: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['StoresStopped']);
+
 /**
  * How often a fault that may be mended any moment is met before it is somebody's: a deploy under
  * way, whose next attempt may meet the new build, or an undo that fails for a while.
@@ -21,7 +24,10 @@ const PATIENT_ATTEMPTS = 6;
  * without a bound: whatever is not known to need somebody may pass.
  */
 function patienceOf(error: unknown): number {
-  if (isTwinwriteError(error)) return HOPELESS.has(error.code) ? 1 : PATIENT_ATTEMPTS;
+  if (isTwinwriteError(error)) {
+    if (OUTAGES.has(error.code)) return Infinity;
+    return HOPELESS.has(error.code) ? 1 : PATIENT_ATTEMPTS;
+  }
   const verdicts = [postgresVerdictOf(error), mongoVerdictOf(error)];
   const needsSomebody =
     verdicts.some((verdict) => verdict !== 'transient') ||

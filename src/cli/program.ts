@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { adoptCommand } from './commands/adopt';
 import { cancelCommand } from './commands/cancel';
 import { collectCommand } from './commands/collect';
+import { epochCommand } from './commands/epoch';
 import { listCommand } from './commands/list';
 import { migrateCommand } from './commands/migrate';
 import { proveCommand } from './commands/prove';
@@ -34,7 +35,8 @@ export function createProgram(): Command {
     .addCommand(cancelCommand())
     .addCommand(proveCommand())
     .addCommand(adoptCommand())
-    .addCommand(collectCommand());
+    .addCommand(collectCommand())
+    .addCommand(epochCommand());
   return eachCommand(program, (command) => {
     // What went wrong is told at one place, in our words and with our exit codes.
     command.exitOverride().configureOutput({ outputError: () => undefined });

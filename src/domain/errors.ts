@@ -52,6 +52,17 @@ export interface ErrorFields {
   NotAdopted: { collection: string; id: string };
   /** MongoDB holds a later version than Postgres: Postgres went back in time. Always an alarm. */
   MongoAhead: { collection: string; id: string };
+  /**
+   * A store went back in time, or somebody raises the epoch: nothing is written in either until
+   * then. Retried by itself; no update is compensated or refused for it.
+   */
+  StoresStopped: {
+    /** The store that went back; `none` while the epoch is raised without that. */
+    store: 'PostgreSQL' | 'MongoDB' | 'none';
+    /** How far it is behind what the other store remembers of it; about as many seconds. */
+    ticks: number;
+    since: string;
+  };
   /** MongoDB refused, and the definition has no `undo`. The update is parked and retried slowly. */
   Parked: { definition: string; token: string; reason: string };
   /** The environment, the configuration file or what a call was given is wrong. */
@@ -90,7 +101,11 @@ const MESSAGES: { readonly [Code in ErrorCode]: (fields: ErrorFields[Code]) => s
   NotAdopted: ({ collection, id }) =>
     `${collection}/${id} exists in MongoDB and was not written by Twinwrite. It is left as it is; run "twinwrite adopt ${collection}", or remove it. The update waits meanwhile.`,
   MongoAhead: ({ collection, id }) =>
-    `${collection}/${id} is at a later version in MongoDB than in PostgreSQL. PostgreSQL was restored to the past, or promoted with data lost; nothing is overwritten.`,
+    `${collection}/${id} is at a later version in MongoDB than in PostgreSQL. PostgreSQL was restored to the past, or promoted with data lost; nothing is overwritten. Look with "twinwrite epoch raise --dry-run".`,
+  StoresStopped: ({ store, ticks, since }) =>
+    store === 'none'
+      ? `Somebody raises the epoch since ${since}. Nothing is written in either store meanwhile; where that was interrupted, run "twinwrite epoch raise" again.`
+      : `${store} went back in time: it is ${ticks} ticks behind what the other store remembers of it, found at ${since}. It was restored, or promoted with commits lost. Nothing is written in either store; look with "twinwrite epoch raise --dry-run", then run "twinwrite epoch raise".`,
   Parked: ({ definition, token, reason }) =>
     `${definition} ${quote(token)} was refused by MongoDB (${reason}) and has no undo. It is parked: mend the cause, and it finishes by itself.`,
   InvalidConfiguration: ({ problem }) => problem,

@@ -70,7 +70,20 @@ export class WorkerMetrics {
     registers: [this.#registry],
   });
 
+  readonly #epoch = new Gauge({
+    name: 'twinwrite_epoch',
+    help: 'The epoch of the stores, when they were last found in agreement',
+    registers: [this.#registry],
+  });
+  readonly #stopped = new Gauge({
+    name: 'twinwrite_epoch_stopped',
+    help: '1 for the store that went back in time: no update moves until the epoch is raised. An alarm',
+    labelNames: ['store'],
+    registers: [this.#registry],
+  });
+
   constructor(postgres: Pool) {
+    this.#allOpen();
     for (const gauge of [buildInfo(), ...poolGauges(postgres)])
       this.#registry.registerMetric(gauge);
   }
@@ -98,6 +111,22 @@ export class WorkerMetrics {
 
   countSettledByJanitor(definition: string, status: OutcomeStatus): void {
     this.#settledByJanitor.inc({ definition, status });
+  }
+
+  /** The stores agree. */
+  setEpoch(epoch: number): void {
+    this.#epoch.set(epoch);
+    this.#allOpen();
+  }
+
+  /** Nothing is written, because this store went back in time, or for another reason. */
+  setStopped(store: 'PostgreSQL' | 'MongoDB' | 'none'): void {
+    this.#allOpen();
+    this.#stopped.set({ store }, 1);
+  }
+
+  #allOpen(): void {
+    for (const store of ['PostgreSQL', 'MongoDB', 'none']) this.#stopped.set({ store }, 0);
   }
 
   async expose(): Promise<string> {

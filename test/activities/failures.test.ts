@@ -73,4 +73,14 @@ describe('a failure that Temporal stores', () => {
   ])('that no retry will mend soon parks at once: $code', (error) => {
     expect(toApplicationFailure(error, 1)).toMatchObject({ nonRetryable: true, type: error.code });
   });
+
+  test('of stopped stores is waited out: no update is parked or ended for it', () => {
+    const stopped = { store: 'MongoDB', ticks: 30, since: '2026-01-01T00:00:00.000Z' } as const;
+    const error = new TwinwriteError('StoresStopped', stopped);
+    expect(toApplicationFailure(error, 10_000)).toMatchObject({
+      nonRetryable: false,
+      type: 'StoresStopped',
+      details: [stopped],
+    });
+  });
 });

@@ -35,6 +35,7 @@ describe('migrations', () => {
       'protocol',
       'views',
       'janitor',
+      'epochs',
       'outbox',
       'guards',
       'interventions',

@@ -32,6 +32,7 @@ const FIELDS: { readonly [Code in ErrorCode]: ErrorFields[Code] } = {
   TransactionMisused: { ...d, problem: 'kept its client' },
   NotAdopted: { collection: 'orders', id: '1' },
   MongoAhead: { collection: 'orders', id: '1' },
+  StoresStopped: { store: 'PostgreSQL', ticks: 30, since: '2026-01-01T00:00:00.000Z' },
   Parked: { ...t, reason: 'code 121' },
   InvalidConfiguration: { problem: 'Set DATABASE_URL.' },
   UnsuitableStore: {

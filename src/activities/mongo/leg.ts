@@ -12,6 +12,7 @@ import { isInDoubt, isOfMongo, isTransientInTransaction, reasonOf, verdictOf } f
 import * as ledger from './ledger';
 import { endOrphans } from './orphans';
 import { project } from './projection-leg';
+import { assertOpen } from './store-guard';
 import { inTransaction } from './transaction';
 
 export interface MongoStore {
@@ -99,6 +100,7 @@ export async function fenceMongo(
   const { definition, key } = update;
   // A fence waits for whoever has the claim in hand; nobody has an orphan's.
   await endOrphans(client, key);
+  await assertOpen(db);
   const known = await ledger.fence(db, key, shareMillis('mongo', update.timeoutMillis));
   if (known.state !== 'applied') return { at: 'fenced' };
   const leg = definition.mongo.transaction;

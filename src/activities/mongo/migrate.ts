@@ -1,8 +1,7 @@
 import type { Db } from 'mongodb';
+import { STORE_COLLECTION, storeOf } from './epoch';
 import { LEDGER_COLLECTION } from './ledger';
 import { TRANSACTIONS_COLLECTION } from './orphans';
-
-export const STORE_COLLECTION = 'twinwrite_store';
 
 export interface Migration {
   readonly version: number;
@@ -15,21 +14,14 @@ const migrations: readonly Migration[] = [
   { version: 2, name: 'transactions', collections: [TRANSACTIONS_COLLECTION] },
 ];
 
-interface StoreDocument {
-  readonly _id: 1;
-  readonly epoch: number;
-  readonly tick: number;
-  readonly postgresTick: number;
-  readonly migration: number;
-}
-
 /** The migrations that a database lacks, in order. It reads only. */
 export async function pendingMigrations(db: Db): Promise<readonly Migration[]> {
   // The application's client may read from secondaries: a worker must not miss what was migrated
   // a moment ago, nor see what a failover takes back.
-  const store = await db
-    .collection<StoreDocument>(STORE_COLLECTION)
-    .findOne({ _id: 1 }, { readConcern: 'majority', readPreference: 'primary' });
+  const store = await storeOf(db).findOne(
+    { _id: 1 },
+    { readConcern: 'majority', readPreference: 'primary' },
+  );
   const reached = store?.migration ?? 0;
   return migrations.filter(({ version }) => version > reached);
 }
@@ -43,13 +35,11 @@ export async function migrateMongo(db: Db): Promise<readonly Migration[]> {
   const missing = await pendingMigrations(db);
   for (const { version, collections } of missing) {
     for (const name of collections) await ensureCollection(db, name);
-    await db
-      .collection<StoreDocument>(STORE_COLLECTION)
-      .updateOne(
-        { _id: 1 },
-        { $setOnInsert: { epoch: 0, tick: 0, postgresTick: 0 }, $max: { migration: version } },
-        { upsert: true, writeConcern: { w: 'majority', journal: true } },
-      );
+    await storeOf(db).updateOne(
+      { _id: 1 },
+      { $setOnInsert: { epoch: 0, tick: 0, postgresTick: 0 }, $max: { migration: version } },
+      { upsert: true, writeConcern: { w: 'majority', journal: true } },
+    );
   }
   return missing;
 }

@@ -26,7 +26,9 @@ export async function writeTogether(
     definition: documents[0]?.projection.collection ?? '',
     token: documents.map(({ id }) => id).join(),
   };
-  return await inTransaction(db.client, { timeoutMillis, key }, async (session) => {
+  // As for a single document: a projection is right in a restored store too.
+  const options = { timeoutMillis, key, guard: 'off' } as const;
+  return await inTransaction(db.client, options, async (session) => {
     for (const versioned of group) await empty(db, session, versioned);
     const notOlder: VersionedImage[] = [];
     for (const versioned of group) {

@@ -4,6 +4,7 @@ import type { LedgerKey } from '../ledger-key';
 import { startDeadline, within } from './deadline';
 import { asInDoubt, isAbortedByServer } from './errors';
 import { killSession, noteOpen } from './orphans';
+import { assertOpen as assertStoreOpen } from './store-guard';
 
 export interface TransactionOptions {
   /**
@@ -13,6 +14,8 @@ export interface TransactionOptions {
   readonly timeoutMillis: number;
   /** Whose transaction it is. */
   readonly key: Pick<LedgerKey, 'definition' | 'token'>;
+  /** Off for what is right in a store that went back in time as well (clause 13). */
+  readonly guard?: 'on' | 'off';
 }
 
 /**
@@ -22,6 +25,8 @@ export interface TransactionOptions {
  * error of the commit may stand for one that was carried out. Callers resolve that by claiming the
  * token again, never by guessing (clause 4). The driver's `withTransaction` is not used: it retries
  * for two minutes, far beyond an attempt.
+ *
+ * @throws StoreUnverifiedError; TwinwriteError `StoresStopped`
  */
 export async function inTransaction<Result>(
   client: MongoClient,
@@ -31,8 +36,11 @@ export async function inTransaction<Result>(
   const { key, timeoutMillis } = options;
   const session = client.startSession();
   const deadline = startDeadline(timeoutMillis);
-  // Beside the first operations, so that it costs no time.
+  // Beside the first operations, so that they cost no time.
   const noted = noteOpen(client, session, key, timeoutMillis);
+  const admitted = options.guard === 'off' ? Promise.resolve() : assertStoreOpen(client.db());
+  // The callback may be what fails first.
+  admitted.catch(() => {});
   try {
     session.startTransaction({
       readConcern: { level: 'snapshot' },
@@ -41,7 +49,7 @@ export async function inTransaction<Result>(
     });
     const result = await Promise.race([work(session), deadline.passed]);
     assertOpen(session, key);
-    await Promise.race([noted, deadline.passed]);
+    await Promise.race([Promise.all([noted, admitted]), deadline.passed]);
     await Promise.race([commit(session), deadline.passed]);
     await session.endSession();
     return result;

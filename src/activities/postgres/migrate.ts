@@ -6,6 +6,7 @@ import { queue } from './migrations/0002-queue';
 import { protocol } from './migrations/0003-protocol';
 import { views } from './migrations/0004-views';
 import { janitor } from './migrations/0005-janitor';
+import { epochs } from './migrations/0006-epochs';
 import { outbox } from './migrations/0007-outbox';
 import { guards } from './migrations/0008-guards';
 import { interventions } from './migrations/0010-interventions';
@@ -22,6 +23,7 @@ const migrations: readonly Migration[] = [
   protocol,
   views,
   janitor,
+  epochs,
   outbox,
   guards,
   interventions,

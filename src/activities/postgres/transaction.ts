@@ -1,11 +1,17 @@
 import type { Pool, PoolClient, QueryResult } from 'pg';
 import { CLAIM_WAIT_MILLIS, statementTimeoutMillis } from '../../domain/bounds';
+import { explainGuard, guardStatement } from './store-guard';
 
 export interface TransactionOptions {
   /** Bounds the whole transaction; the server's own timeouts lie below it. */
   readonly timeoutMillis: number;
   /** A snapshot for reading several things as of one moment, without writing. */
   readonly mode?: 'read write' | 'snapshot';
+  /**
+   * Off for what is about the store itself: a store that is stopped, or may have gone back in time,
+   * lets nothing else in (clause 13).
+   */
+  readonly guard?: 'on' | 'off';
 }
 
 /**
@@ -14,6 +20,8 @@ export interface TransactionOptions {
  * When it returns, the transaction is committed. When it throws, it is rolled back or **in doubt**:
  * a COMMIT whose answer was lost may have been carried out. Callers resolve that by claiming the
  * token again, never by guessing (clause 4).
+ *
+ * @throws StoreUnverifiedError; TwinwriteError `StoresStopped`
  */
 export async function inTransaction<Result>(
   pool: Pool,
@@ -24,7 +32,7 @@ export async function inTransaction<Result>(
   // The clock starts with the connection: waiting for the pool is not the store being slow.
   const deadline = startDeadline(client, options.timeoutMillis);
   try {
-    await client.query(begin(options));
+    await client.query(begin(pool, options));
     // A callback may wait for something else than the store, and for ever.
     const result = await Promise.race([work(client), deadline.passed]);
     assertCommitted(await client.query('commit'));
@@ -33,7 +41,7 @@ export async function inTransaction<Result>(
   } catch (error) {
     const isLate = deadline.hasPassed();
     await giveBack(client);
-    throw isLate ? new PostgresDeadlineError(options.timeoutMillis, error) : error;
+    throw isLate ? new PostgresDeadlineError(options.timeoutMillis, error) : explainGuard(error);
   } finally {
     // Not before: a rollback may be what never answers, and a session that is ended says so late.
     deadline.clear();
@@ -75,14 +83,15 @@ class CommitRolledBackError extends Error {
  * The isolation level and the timeouts are set, never inherited: a role's default may be another
  * (F42), and a pooler drops session settings.
  */
-function begin({ timeoutMillis, mode }: TransactionOptions): string {
+function begin(pool: Pool, { timeoutMillis, mode, guard }: TransactionOptions): string {
   const level = mode === 'snapshot' ? 'repeatable read read only' : 'read committed read write';
   const statementTimeout = statementTimeoutMillis(timeoutMillis);
   return /*sql*/ `
     begin isolation level ${level};
     set local statement_timeout = ${statementTimeout};
     set local idle_in_transaction_session_timeout = ${statementTimeout};
-    set local lock_timeout = ${Math.min(CLAIM_WAIT_MILLIS, statementTimeout)}`;
+    set local lock_timeout = ${Math.min(CLAIM_WAIT_MILLIS, statementTimeout)};
+    ${guard === 'off' ? '' : guardStatement(pool)}`;
 }
 
 /** COMMIT of an aborted transaction succeeds, says ROLLBACK, and has written nothing. */

@@ -15,6 +15,7 @@ import type { TwinwriteConfig } from '../../define-config';
 import type { Projection } from '../../domain/projection';
 import { assertStores } from '../../worker/stores';
 import type { AdoptCommandOptions } from '../commands/adopt';
+import { whileOpen } from '../epoch/while-open';
 import { CommandFailure, EXIT, UsageError } from '../failure';
 import { loadConfig } from '../load-config';
 import { suggest } from '../nearest';
@@ -28,15 +29,17 @@ export async function adopt(collection: string, options: AdoptCommandOptions): P
   const config = await loadConfig(options.config);
   const projection = findProjection(config, collection, options.config);
   const { postgresUrl, mongoUri } = readStoresConfig();
-  const postgres = await openPostgres(postgresUrl, 1);
+  const postgres = await openPostgres(postgresUrl, 2);
   try {
     const mongo = await openMongo(mongoUri);
     try {
       await assertStores(postgres, mongo, [projection]);
       const stores = { postgres, db: mongo.db() };
-      await adoptAll(stores, projection, options, output).catch((error: unknown) => {
-        throw explain(error, collection);
-      });
+      const adopting = () =>
+        adoptAll(stores, projection, options, output).catch((error: unknown) => {
+          throw explain(error, collection);
+        });
+      await whileOpen({ postgres, mongo }, adopting);
     } finally {
       await mongo.close();
     }

@@ -5,6 +5,7 @@ import { isTwinwriteError } from '../../domain/errors';
 import { reasonOf } from '../../stack/reasons';
 import { assertStores } from '../../worker/stores';
 import type { Age, CollectCommandOptions } from '../commands/collect';
+import { whileOpen } from '../epoch/while-open';
 import { CommandFailure, UsageError } from '../failure';
 import { createOutput, type Output } from '../output';
 import { openMongo, openPostgres } from '../stores';
@@ -22,7 +23,7 @@ export async function runCollector(options: CollectCommandOptions): Promise<void
   }
   const output = createOutput(options);
   const { postgresUrl, mongoUri } = readStoresConfig();
-  const postgres = await openPostgres(postgresUrl, 2);
+  const postgres = await openPostgres(postgresUrl, 3);
   try {
     const mongo = await openMongo(mongoUri);
     try {
@@ -31,7 +32,9 @@ export async function runCollector(options: CollectCommandOptions): Promise<void
       try {
         const temporal = twinwrite.client;
         const stores = { postgres, db: mongo.db(), temporal };
-        await collectUntilSignal(stores, { ...options, olderThan }, output);
+        await whileOpen({ postgres, mongo }, () =>
+          collectUntilSignal(stores, { ...options, olderThan }, output),
+        );
       } finally {
         await twinwrite.close();
       }

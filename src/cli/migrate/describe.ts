@@ -1,5 +1,5 @@
+import { STORE_COLLECTION } from '../../activities/mongo/epoch';
 import type { Migration as MongoMigration } from '../../activities/mongo/migrate';
-import { STORE_COLLECTION } from '../../activities/mongo/migrate';
 import { BOOTSTRAP, type Migration as PostgresMigration } from '../../activities/postgres/migrate';
 
 interface Done {
