@@ -178,6 +178,18 @@ export async function settle(client: Queryable, key: LedgerKey, { ticket, undone
   return replyOf(key, await call(client, 'settle', parameters));
 }
 
+/** Whether the ledger ever heard of the token: one that it had may be lost in a restore. */
+export async function knows(
+  client: Queryable,
+  { definition, token }: Pick<LedgerKey, 'definition' | 'token'>,
+): Promise<boolean> {
+  const found = await client.query(
+    /*sql*/ `select from twinwrite.ledger where definition = $1 and token = $2`,
+    [definition, token],
+  );
+  return found.rowCount === 1;
+}
+
 /** Says that the update needs somebody, and why. */
 export async function park(
   client: Queryable,
