@@ -1,9 +1,12 @@
 import type { Logger } from 'pino';
 import type { EpochCheck } from '../activities/epoch-check';
-import { isTwinwriteError, type TwinwriteError } from '../domain/errors';
+import { isTwinwriteError } from '../domain/errors';
 import type { WorkerMetrics } from './metrics';
 
 const CHECK_EVERY_MILLIS = 1_000;
+
+/** So long a comparison may fail: a store that is away is told of by other means. */
+const PATIENCE_MILLIS = 10_000;
 
 /** While nothing changes, whoever reads the log is reminded this often. */
 const REMIND_EVERY_MILLIS = 60_000;
@@ -17,7 +20,8 @@ export class EpochWatch {
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> = Promise.resolve();
   #isClosed = false;
-  #stopped: TwinwriteError | undefined;
+  #problem: string | undefined;
+  #comparedAt = performance.now();
   #remindAt = 0;
 
   constructor(
@@ -42,7 +46,7 @@ export class EpochWatch {
 
   /** Why no update moves, or nothing. */
   findProblem(): string | undefined {
-    return this.#stopped?.message;
+    return this.#problem;
   }
 
   /** Ends when the comparison under way has ended. */
@@ -63,21 +67,27 @@ export class EpochWatch {
 
   async #look(): Promise<void> {
     const epoch = await this.check.run();
-    if (this.#stopped !== undefined) this.logger.info({ epoch }, 'the stores are open again');
-    this.#stopped = undefined;
+    if (this.#problem !== undefined) this.logger.info({ epoch }, 'the stores are open again');
+    this.#problem = undefined;
+    this.#comparedAt = performance.now();
     this.metrics.setEpoch(epoch);
   }
 
   #tell(error: unknown): void {
-    if (!isTwinwriteError(error)) {
-      this.logger.debug({ err: error }, 'the stores could not be compared');
-      return;
-    }
-    const isNew = this.#stopped?.message !== error.message;
-    this.#stopped = error;
+    const problem = this.#problemOf(error);
+    if (problem === undefined) return;
+    const isNew = this.#problem !== problem;
+    this.#problem = problem;
     this.metrics.setStopped(isTwinwriteError(error, 'StoresStopped') ? error.fields.store : 'none');
     if (!isNew && Date.now() < this.#remindAt) return;
     this.#remindAt = Date.now() + REMIND_EVERY_MILLIS;
     this.logger.error({ err: error }, 'the stores are stopped: no update moves');
+  }
+
+  #problemOf(error: unknown): string | undefined {
+    if (isTwinwriteError(error)) return error.message;
+    this.logger.debug({ err: error }, 'the stores could not be compared');
+    const isLong = performance.now() - this.#comparedAt > PATIENCE_MILLIS;
+    return isLong ? 'the stores cannot be compared; the log says why' : undefined;
   }
 }

@@ -77,7 +77,7 @@ export class WorkerMetrics {
   });
   readonly #stopped = new Gauge({
     name: 'twinwrite_epoch_stopped',
-    help: '1 for the store that went back in time: no update moves until the epoch is raised. An alarm',
+    help: '1 for the store that went back in time, or none where no update moves for another reason of the stores. An alarm',
     labelNames: ['store'],
     registers: [this.#registry],
   });

@@ -12,7 +12,9 @@ import { Pool } from 'pg';
 import { EpochCheck } from '../../src/activities/epoch-check';
 import { type StoreDocument, storeOf } from '../../src/activities/mongo/epoch';
 import { inTransaction as inMongo } from '../../src/activities/mongo/transaction';
+import { drain } from '../../src/activities/postgres/epoch';
 import { inTransaction } from '../../src/activities/postgres/transaction';
+import { eventually } from '../support/eventually';
 import { openWorld, type World } from '../support/world';
 import { backUpPostgres } from './restore';
 
@@ -201,6 +203,30 @@ describe('a store that went back in time', () => {
     await setPostgres('stopped = null');
     await expect(old.check.around(() => old.runPostgres())).resolves.toBe('ran');
     await expect(old.runMongo()).resolves.toBe('ran');
+  });
+
+  test('raising the epoch waits for those who were let in before the stop', async () => {
+    let leave = () => {};
+    const left = new Promise<void>((resolve) => {
+      leave = resolve;
+    });
+    let hasEntered = false;
+    const running = inTransaction(old.postgres, { timeoutMillis: 20_000 }, async () => {
+      hasEntered = true;
+      await left;
+    });
+    await eventually(() => hasEntered, 'it is let in');
+    let isDrained = false;
+    const draining = drain(open().postgres).then(() => (isDrained = true));
+    await eventually(async () => {
+      const waiting = await world.postgres.query(
+        `select from pg_locks where relation = 'twinwrite.store'::regclass and not granted`,
+      );
+      return waiting.rowCount === 1;
+    }, 'it waits for the lock');
+    expect(isDrained).toBe(false);
+    leave();
+    await Promise.all([running, draining]);
   });
 
   test('a promotion whose ticks agree raises the epoch: no version is ever given out twice', async () => {
