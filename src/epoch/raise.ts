@@ -14,6 +14,8 @@ export interface RaiseOptions extends Repair {
   readonly reason: string;
   /** Takes a MongoDB database in the place of the one that PostgreSQL knows. */
   readonly isNewPair: boolean;
+  /** From when on PostgreSQL may have lost what Temporal saw end; its last tick unless given. */
+  readonly since?: Date | undefined;
 }
 
 /**
@@ -44,7 +46,7 @@ export async function raiseEpoch(options: RaiseOptions): Promise<number> {
   if (!isDryRun) await stopAndRaise(options, own, other, epoch);
   for (const projection of options.projections) await repairDocuments(options, projection);
   await repairMongoLedger(options);
-  await repairRuns(options, own.tickedAt);
+  await repairRuns(options, options.since ?? own.tickedAt);
   if (!isDryRun) {
     await mongoEpoch.lift(mongo.db());
     await postgresEpoch.lift(postgres);

@@ -19,7 +19,9 @@ type Run = Pick<WorkflowExecutionInfo, 'workflowId' | 'runId' | 'taskQueue'>;
 
 /**
  * Starts the runs again whose updates PostgreSQL has lost: those that ended since it last ticked,
- * and that it does not know or has open. Both stores come to the outcome again, through the ledger.
+ * and that it does not know or has open. Both stores come to the outcome again, through the ledger;
+ * whether PostgreSQL still takes them is for their callbacks to say, and they may overtake each
+ * other.
  *
  * @returns the workflow ids that were looked after.
  */
@@ -31,37 +33,37 @@ export async function restartRuns(
   const from = new Date(since.getTime() - MARGIN_MILLIS).toISOString();
   const queues = taskQueues.map((name) => JSON.stringify(name)).join(', ');
   const query = `WorkflowType = "crossStoreUpdate" AND ExecutionStatus = "Completed" AND TaskQueue IN (${queues}) AND CloseTime >= "${from}"`;
-  const seen = new Set<string>();
-  let batch: Run[] = [];
+  const newest = new Map<string, Run>();
   for await (const run of client.workflow.list({ query })) {
     // The newest run comes first; what an earlier one answered is its as well.
-    if (seen.has(run.workflowId)) continue;
-    seen.add(run.workflowId);
-    batch.push(run);
-    if (batch.length < BATCH) continue;
-    await restartLost(repair, client, batch);
-    batch = [];
+    if (!newest.has(run.workflowId)) newest.set(run.workflowId, run);
   }
-  await restartLost(repair, client, batch);
-  return seen;
+  const runs = [...newest.values()].toReversed();
+  for (let first = 0; first < runs.length; first += BATCH) {
+    await restartLost(repair, client, runs.slice(first, first + BATCH));
+  }
+  return new Set(newest.keys());
 }
 
+/** How many questions to Temporal are under way at once. */
+const CONCURRENCY = 16;
+
 async function restartLost(repair: Repair, client: Client, runs: readonly Run[]): Promise<void> {
-  if (runs.length === 0) return;
-  const rows = await readRows(
-    repair.postgres,
-    runs.map(({ workflowId }) => nameOf(workflowId)),
-  );
+  const names = runs.map(({ workflowId }) => nameOf(workflowId));
+  const rows = await readRows(repair.postgres, names);
   const runOf = new Map(runs.map((run) => [run.workflowId, run]));
-  for (const { definition, token, state, isSettled } of rows) {
-    const run = runOf.get(workflowIdOf(definition, token));
-    if (run === undefined || (state !== null && isSettled)) continue;
-    const found = state === null ? 'lost in PostgreSQL' : 'unsettled in PostgreSQL';
-    // What was refused or undone has left nothing to be lost.
-    if (state === null && !(await wasApplied(client, run))) continue;
-    if (!repair.isDryRun) await startAgain(client, run);
-    repair.report({ what: 'update', definition, token, found, end: 'started again' });
-  }
+  const next = rows.filter(({ state, isSettled }) => state === null || !isSettled).values();
+  const work = async (): Promise<void> => {
+    for (const { definition, token, state } of next) {
+      const run = runOf.get(workflowIdOf(definition, token));
+      // What was refused or undone has left nothing to be lost.
+      if (run === undefined || (state === null && !(await wasApplied(client, run)))) continue;
+      if (!repair.isDryRun) await startAgain(client, run);
+      const found = state === null ? 'lost in PostgreSQL' : 'unsettled in PostgreSQL';
+      repair.report({ what: 'update', definition, token, found, end: 'started again' });
+    }
+  };
+  await Promise.all(Array.from({ length: CONCURRENCY }, work));
 }
 
 async function wasApplied(client: Client, { workflowId, runId }: Run): Promise<boolean> {

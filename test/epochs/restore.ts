@@ -1,5 +1,6 @@
 import type { Collection, Db, Document } from 'mongodb';
 import { Client } from 'pg';
+import { STORE_COLLECTION } from '../../src/activities/mongo/epoch';
 import { eventually } from '../support/eventually';
 import type { World } from '../support/world';
 
@@ -80,7 +81,12 @@ export async function backUpMongo({ mongo }: World): Promise<Backup> {
   };
 }
 
+/**
+ * The store's own first: whoever is restored in place while it is written to can only be told by
+ * what says so first.
+ */
 async function collectionsOf(db: Db): Promise<Collection[]> {
   const all = await db.listCollections({}, { nameOnly: true }).toArray();
-  return all.map(({ name }) => db.collection(name));
+  const names = new Set([STORE_COLLECTION, ...all.map(({ name }) => name)]);
+  return [...names].map((name) => db.collection(name));
 }

@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import type * as Epoch from '../epoch/epoch';
 import { withConfig, withJson } from '../options';
 
@@ -13,6 +13,7 @@ export interface RaiseEpochOptions extends ShowEpochOptions {
   readonly pair?: boolean;
   readonly temporal: boolean;
   readonly taskQueue?: readonly string[];
+  readonly since?: Date;
 }
 
 export function epochCommand(): Command {
@@ -41,6 +42,11 @@ export function epochCommand(): Command {
       '-q, --task-queue <names...>',
       'all queues of the workers of these stores (default: TWINWRITE_TASK_QUEUE, then the config file, then twinwrite)',
     )
+    .option(
+      '--since <time>',
+      "from when on PostgreSQL may have lost what Temporal saw end (default: the store's last tick)",
+      readTime,
+    )
     .addHelpText('after', DETAILS);
   withConfig(raise);
   withJson(raise, 'print one JSON document a line and a last one with the summary').action(
@@ -49,6 +55,12 @@ export function epochCommand(): Command {
     },
   );
   return epoch.addCommand(show).addCommand(raise);
+}
+
+function readTime(text: string): Date {
+  const time = new Date(text);
+  if (!Number.isNaN(time.getTime())) return time;
+  throw new InvalidArgumentError('It is a time such as 2026-01-31T12:00:00Z.');
 }
 
 /** Loaded when it is needed: help must not wait for the drivers. */
@@ -65,7 +77,8 @@ What is repaired, whichever store it was
              it. One in the transaction form that MongoDB has lost is driven again with the input in the ledger.
   the rest   is named, with the reason. Nothing is passed over in silence.
 
-Raise it also after a promotion that may have lost its last second: that is too little to be noticed by itself.
+Raise it also after a promotion that may have lost its last second: that is too little to be noticed by itself, and
+--since says when it was.
 
 Environment:
   DATABASE_URL, MONGODB_URI; TEMPORAL_…, temporal.toml unless --no-temporal

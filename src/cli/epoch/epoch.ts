@@ -92,6 +92,7 @@ async function raiseOver(
     temporal: options.workers,
     isDryRun,
     isNewPair,
+    since: options.since,
     reason,
     report,
   }).catch((error: unknown) => {
