@@ -60,8 +60,8 @@ describe('a store that went back in time', () => {
   let old: Process;
   const processes: Process[] = [];
 
-  const open = () => {
-    const opened = new Process(world);
+  const open = (overrides: Partial<World> = {}) => {
+    const opened = new Process({ ...world, ...overrides });
     processes.push(opened);
     return opened;
   };
@@ -161,10 +161,8 @@ describe('a store that went back in time', () => {
 
   test('does not catch up by ticking while MongoDB cannot be asked', async () => {
     await setPostgres('tick = 100');
-    const mongo = new MongoClient('mongodb://127.0.0.1:5', { serverSelectionTimeoutMS: 50 });
-    const check = new EpochCheck({ postgres: old.postgres, mongo });
+    const { check } = open({ mongoUri: 'mongodb://127.0.0.1:5/?serverSelectionTimeoutMS=50' });
     for (let times = 0; times < 3; times += 1) await expect(check.run()).rejects.toThrow();
-    await mongo.close();
     expect(await storeRow()).toMatchObject({ tick: 100 });
     await expect(old.check.run()).rejects.toMatchObject(STOPPED);
   });
@@ -252,12 +250,9 @@ describe('a store that went back in time', () => {
   });
 
   test('another MongoDB database is not taken for one that went back, and stops nobody', async () => {
-    const stranger = new MongoClient(world.mongoUri, { appName: world.name });
     await setMongo({ pair: 'of another', tick: 0 });
-    const check = new EpochCheck({ postgres: old.postgres, mongo: stranger });
-    await expect(check.run()).rejects.toMatchObject({ code: 'UnsuitableStore' });
+    await expect(open().check.run()).rejects.toMatchObject({ code: 'UnsuitableStore' });
     expect(await storeRow()).toMatchObject({ stopped: null });
-    await stranger.close();
   });
 
   test('a MongoDB that lost everything under a process that knew it went back', async () => {

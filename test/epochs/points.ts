@@ -85,6 +85,7 @@ export function keepUpdating(world: World, lanes = 4) {
   return {
     asked,
     settled: () => asked.filter(({ outcome }) => outcome !== undefined),
+    stop: () => over.abort(),
     end: async () => {
       over.abort();
       await running;
