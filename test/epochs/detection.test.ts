@@ -11,11 +11,14 @@ import { MongoClient } from 'mongodb';
 import { Pool } from 'pg';
 import { EpochCheck } from '../../src/activities/epoch-check';
 import { type StoreDocument, storeOf } from '../../src/activities/mongo/epoch';
+import { LEDGER_COLLECTION } from '../../src/activities/mongo/ledger';
 import { inTransaction as inMongo } from '../../src/activities/mongo/transaction';
 import { drain } from '../../src/activities/postgres/epoch';
 import { inTransaction } from '../../src/activities/postgres/transaction';
+import { ActivitySteps } from '../contract/activity-steps';
 import { eventually } from '../support/eventually';
 import { openWorld, type World } from '../support/world';
+import { preparePoints, updates } from './points';
 import { backUpPostgres } from './restore';
 
 /** One process's way to both stores. */
@@ -80,7 +83,7 @@ describe('a store that went back in time', () => {
 
   beforeAll(async () => {
     world = await openWorld();
-    world.postgres.on('error', () => undefined);
+    await preparePoints(world);
     await world.mongo.db().createCollection('effects');
   });
 
@@ -149,6 +152,20 @@ describe('a store that went back in time', () => {
     });
     expect(await world.mongo.db().collection('effects').countDocuments()).toBe(before);
     await expect(old.runPostgres()).rejects.toMatchObject(STOPPED);
+  });
+
+  test('nobody is fenced in a MongoDB with older documents', async () => {
+    const [token, reason] = [randomUUID(), { code: 'Cancelled', message: 'by the test' } as const];
+    const input = { id: token, account: 'a', points: 1 };
+    const all = new ActivitySteps(old.postgres, old.mongo, updates);
+    const steps = all.attempt({ definition: 'countPoints', token, input });
+    await steps.applyPostgres();
+    const answer = await steps.fencePostgres(reason);
+    if (answer.at !== 'undoing') throw new Error(`it is ${answer.at}`);
+    await setMongo({ tick: 170 });
+    await expect(steps.fenceMongo(answer.claim)).rejects.toMatchObject({ type: 'StoresStopped' });
+    const ledger = world.mongo.db().collection<{ _id: string }>(LEDGER_COLLECTION);
+    expect(await ledger.countDocuments()).toBe(0);
   });
 
   test('stops both stores, and says the same from either', async () => {
