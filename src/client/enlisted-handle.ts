@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import { isTwinwriteError, TwinwriteError } from '../domain/errors';
 import type { Outcome } from '../domain/outcome';
+import { throwAsTwinwriteError } from './temporal-errors';
 import { type OutcomeOptions, UpdateHandle } from './update-handle';
 import type { WebUi } from './web-ui';
 
@@ -9,10 +10,16 @@ import type { WebUi } from './web-ui';
 const FIRST_PAUSE_MILLIS = 25;
 const LONGEST_PAUSE_MILLIS = 1_000;
 
+/** How long one question may take: at least the first, whatever time its caller has left. */
+const ANSWER_WITHIN_MILLIS = { least: 1_000, most: 10_000 };
+
 /** An update that is perhaps not started yet: its transaction was committed a moment ago. */
 export class EnlistedHandle<Result> extends UpdateHandle<Result> {
+  readonly #client: Client;
+
   constructor(client: Client, webUi: WebUi, definition: string, token: string) {
     super(client, webUi, definition, token, undefined);
+    this.#client = client;
   }
 
   /**
@@ -22,26 +29,39 @@ export class EnlistedHandle<Result> extends UpdateHandle<Result> {
    * its transaction was rolled back perhaps
    */
   override async outcome({ timeoutMillis }: OutcomeOptions = {}): Promise<Outcome<Result>> {
-    if (timeoutMillis === undefined) return await this.#outcomeBefore(Infinity);
+    const until = performance.now() + (timeoutMillis ?? Infinity);
+    await this.#untilStarted(until);
+    if (timeoutMillis === undefined) return await super.outcome();
     try {
-      return await this.#outcomeBefore(performance.now() + timeoutMillis);
+      const leftMillis = Math.max(1, Math.ceil(until - performance.now()));
+      return await super.outcome({ timeoutMillis: leftMillis });
     } catch (error) {
       if (!isTwinwriteError(error, 'StillRunning')) throw error;
       throw new TwinwriteError('StillRunning', { ...error.fields, timeoutMillis });
     }
   }
 
-  async #outcomeBefore(until: number): Promise<Outcome<Result>> {
-    const left = () => until - performance.now();
+  async #untilStarted(until: number): Promise<void> {
     for (let pauseMillis = FIRST_PAUSE_MILLIS; ; ) {
-      const options = until === Infinity ? {} : { timeoutMillis: Math.max(1, Math.ceil(left())) };
       try {
-        return await super.outcome(options);
+        await this.#describe(until - performance.now());
+        return;
       } catch (error) {
-        if (!isTwinwriteError(error, 'UnknownUpdate') || left() <= pauseMillis) throw error;
+        const isLate = until - performance.now() <= pauseMillis;
+        if (!isTwinwriteError(error, 'UnknownUpdate') || isLate) throw error;
       }
       await pause(pauseMillis);
       pauseMillis = Math.min(2 * pauseMillis, LONGEST_PAUSE_MILLIS);
     }
+  }
+
+  async #describe(leftMillis: number): Promise<void> {
+    const { definition, token } = this;
+    const { least, most } = ANSWER_WITHIN_MILLIS;
+    await this.#client
+      .withDeadline(Date.now() + Math.min(most, Math.max(least, leftMillis)), () =>
+        this.#client.workflow.getHandle(this.workflowId).describe(),
+      )
+      .catch(throwAsTwinwriteError({ definition, token }));
   }
 }
