@@ -6,10 +6,8 @@ import type { CrossStoreUpdateRequest, Steps } from '../domain/update-request';
 import { EpochCheck } from './epoch-check';
 import { isToPark, toApplicationFailure } from './failures';
 import { InFlight } from './in-flight';
-import { finishForward, resumeForward, undoPostgres } from './lost-claims';
-import * as mongoLeg from './mongo/leg';
 import * as postgresLeg from './postgres/leg';
-import { precheck } from './precheck';
+import { type Stores, stepsOf } from './steps';
 import { UpdateInHand } from './update-in-hand';
 
 export interface ActivityDependencies {
@@ -65,21 +63,14 @@ export type Attempts = {
  * every error into a failure with a type at this one boundary.
  */
 export function createAttempts(dependencies: ActivityDependencies): Attempts {
-  const postgres: postgresLeg.PostgresStore = {
-    pool: dependencies.postgres,
-    callTurns: dependencies.callTurns,
-  };
-  const mongo: mongoLeg.MongoStore = { client: dependencies.mongo, db: dependencies.mongo.db() };
+  const { postgres: pool, mongo: client, callTurns } = dependencies;
+  const stores: Stores = { postgres: { pool, callTurns }, mongo: { client, db: client.db() } };
   const inFlight = new InFlight();
-  const step = stepRunner(dependencies, postgres);
+  const step = stepRunner(dependencies, stores.postgres);
   return {
     applyPostgres: step('applyPostgres', async (update) => {
-      const answer = await inFlight.share(
-        `postgres ${update.identity}`,
-        update.timeoutMillis,
-        async () =>
-          (await precheck(postgres.pool, mongo.db, update)) ??
-          (await postgresLeg.applyPostgres(postgres, update)),
+      const answer = await inFlight.share(`postgres ${update.identity}`, update.timeoutMillis, () =>
+        stepsOf(stores, update).applyPostgres(),
       );
       update.assertOwnTurn(answer);
       return answer;
@@ -88,15 +79,15 @@ export function createAttempts(dependencies: ActivityDependencies): Attempts {
       inFlight.share(
         `mongo ${claim.undone === true} ${update.identity}`,
         update.timeoutMillis,
-        async () => await finishForward({ postgres, mongo }, update, claim),
+        () => stepsOf(stores, update).applyMongo(claim),
       ),
     ),
     fencePostgres: step('fencePostgres', (update, reason) =>
-      postgresLeg.fencePostgres(postgres, update, reason),
+      stepsOf(stores, update).fencePostgres(reason),
     ),
-    fenceMongo: step('fenceMongo', (update, claim) => mongoLeg.fenceMongo(mongo, update, claim)),
-    undoPostgres: step('undoPostgres', (update) => undoPostgres({ postgres, mongo }, update)),
-    resumeForward: step('resumeForward', (update) => resumeForward({ postgres, mongo }, update)),
+    fenceMongo: step('fenceMongo', (update, claim) => stepsOf(stores, update).fenceMongo(claim)),
+    undoPostgres: step('undoPostgres', (update) => stepsOf(stores, update).undoPostgres()),
+    resumeForward: step('resumeForward', (update) => stepsOf(stores, update).resumeForward()),
   };
 }
 

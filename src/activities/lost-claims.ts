@@ -6,6 +6,7 @@ import * as mongoLeg from './mongo/leg';
 import * as ledger from './postgres/ledger';
 import * as postgresLeg from './postgres/leg';
 import { inTransaction } from './postgres/transaction';
+import type { Stores } from './steps';
 import type { UpdateInHand } from './update-in-hand';
 
 /**
@@ -14,11 +15,6 @@ import type { UpdateInHand } from './update-in-hand';
  * so the token is claimed anew and the driver follows what the ledger says of that; it never
  * concludes anything from the claim that it had.
  */
-
-interface Stores {
-  readonly postgres: postgresLeg.PostgresStore;
-  readonly mongo: mongoLeg.MongoStore;
-}
 
 const LOST: Reason = {
   code: 'Cancelled',

@@ -23,6 +23,8 @@ interface OverdueRow extends Pick<OverdueUpdate, 'ticket' | 'stage' | 'tries' | 
   readonly expected: ExpectedVersions | null;
 }
 
+type Queryable = Pick<PoolClient, 'query'> | Pick<Pool, 'query'>;
+
 const TAKE_WITHIN_MILLIS = 5_000;
 
 /**
@@ -53,6 +55,23 @@ export async function takeOverdue(
       ...(expected === null ? {} : { expect: expected }),
     },
   }));
+}
+
+/**
+ * The workflows that were called and did not come. Each is named again, ever more rarely: a call is
+ * a signal, and signals get lost with the process that sends them (clause 7).
+ */
+export async function findOverdueCalls(client: Queryable, atMost: number): Promise<string[]> {
+  const { rows } = await client.query<{ workflow: string }>(
+    /*sql*/ `select workflow from twinwrite.call_overdue($1) workflow`,
+    [atMost],
+  );
+  return rows.map(({ workflow }) => workflow);
+}
+
+/** These were called. What is left to them to do is in the queue, or nothing is. */
+export async function forgetCalls(client: Queryable, workflows: readonly string[]): Promise<void> {
+  await client.query(/*sql*/ `delete from twinwrite.call where workflow = any($1)`, [workflows]);
 }
 
 /** These workflows cannot be called: if their turn has come, it is the janitor's to take. */

@@ -1,10 +1,9 @@
 import type { Db } from 'mongodb';
-import type { Pool, PoolClient } from 'pg';
+import type { Pool } from 'pg';
 import { shareMillis } from '../domain/bounds';
 import type { MongoReader } from '../domain/definition';
 import { TwinwriteError } from '../domain/errors';
 import type { LedgerAnswer } from '../domain/update-request';
-import type { LedgerKey } from './ledger-key';
 import { isOfMongo } from './mongo/errors';
 import { lendClient } from './postgres/callback-client';
 import { isDatabaseError, refusalOf } from './postgres/errors';
@@ -53,7 +52,7 @@ async function ask(pool: Pool, db: Db, update: UpdateInHand): Promise<void> {
   } as const;
   await inTransaction(pool, bounds, async (client) => {
     // The first statement, after which nobody can make the transaction one that writes.
-    if (await isKnown(client, key)) return;
+    if (await ledger.knows(client, key)) return;
     await lendClient(
       definition.name,
       client,
@@ -64,14 +63,6 @@ async function ask(pool: Pool, db: Db, update: UpdateInHand): Promise<void> {
       isOfMongo,
     );
   });
-}
-
-async function isKnown(client: PoolClient, { definition, token }: LedgerKey): Promise<boolean> {
-  const { rowCount } = await client.query(
-    /*sql*/ `select from twinwrite.ledger where definition = $1 and token = $2`,
-    [definition, token],
-  );
-  return rowCount !== 0;
 }
 
 /** MongoDB has no transaction that only reads: what could write is left out instead. */

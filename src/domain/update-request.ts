@@ -118,3 +118,13 @@ export interface Steps {
    */
   resumeForward(request: CrossStoreUpdateRequest): Promise<LedgerAnswer>;
 }
+
+/** The steps of one update: what comes after the request in each of them. */
+export type UpdateSteps = {
+  readonly [Name in keyof Steps]: Steps[Name] extends (
+    request: infer _Request,
+    ...rest: infer Rest
+  ) => infer Answer
+    ? (...rest: Rest) => Answer
+    : never;
+};

@@ -2,14 +2,14 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { MongoClient } from 'mongodb';
 import type { Pool } from 'pg';
 import { isToPark } from '../activities/failures';
+import { stepsOf } from '../activities/steps';
 import { UpdateInHand } from '../activities/update-in-hand';
 import type { AnyCrossStoreUpdate } from '../domain/definition';
 import { isTwinwriteError } from '../domain/errors';
 import type { Json } from '../domain/json';
 import type { Outcome, Reason } from '../domain/outcome';
 import { workflowIdOf } from '../domain/token';
-import type { CrossStoreUpdateRequest, Steps } from '../domain/update-request';
-import { type DirectSteps, directSteps } from '../drive/direct-steps';
+import type { CrossStoreUpdateRequest, Steps, UpdateSteps } from '../domain/update-request';
 import { type BoundSteps, driveBack, driveForward } from '../workflows/protocol';
 import { watchedMongo } from './mongo-calls';
 import { watchedPool } from './postgres-calls';
@@ -93,9 +93,9 @@ function boundSteps(options: DriveOptions): BoundSteps {
   const pool = watchedPool(options.postgres, calls);
   const { store, definition } = watchedMongo(options.mongo, calls, options.definition);
   const stores = { postgres: { pool, callTurns: () => {} }, mongo: store };
-  const attempt = (): DirectSteps => {
+  const attempt = (): UpdateSteps => {
     const workflow = workflowIdOf(definition.name, request.token);
-    return directSteps(stores, new UpdateInHand(definition, request, workflow));
+    return stepsOf(stores, new UpdateInHand(definition, request, workflow));
   };
   const entries = STEPS.map((step) => {
     const once: Attempt = async (...rest) => await (attempt()[step] as Attempt)(...rest);

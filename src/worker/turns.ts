@@ -1,8 +1,7 @@
 import { Client, isGrpcServiceError, WorkflowNotFoundError } from '@temporalio/client';
 import type { Pool, PoolClient } from 'pg';
 import type { Logger } from 'pino';
-import { giveUpCalls } from '../activities/overdue';
-import { findOverdueCalls, forgetCalls } from '../activities/postgres/ledger';
+import { findOverdueCalls, forgetCalls, giveUpCalls } from '../activities/overdue';
 import { inTransaction } from '../activities/postgres/transaction';
 import type { TemporalConnection } from './temporal-connection';
 

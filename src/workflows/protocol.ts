@@ -1,6 +1,6 @@
 import type { Json } from '../domain/json';
 import type { Outcome, Reason } from '../domain/outcome';
-import type { Claim, LedgerAnswer, Steps, Undoing } from '../domain/update-request';
+import type { Claim, LedgerAnswer, Undoing, UpdateSteps } from '../domain/update-request';
 
 const FENCED: Reason = {
   code: 'RefusedByMongo',
@@ -8,14 +8,7 @@ const FENCED: Reason = {
 };
 
 /** The steps, bound to one request, and the one thing that a driver waits for. */
-export type BoundSteps = {
-  readonly [Name in keyof Steps]: Steps[Name] extends (
-    request: infer _Request,
-    ...rest: infer Rest
-  ) => infer Answer
-    ? (...rest: Rest) => Answer
-    : never;
-} & {
+export type BoundSteps = UpdateSteps & {
   /** Resolves once the update was called since its last claim; at once if it was called during it. */
   awaitTurn(): Promise<void>;
 };

@@ -4,7 +4,12 @@
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Pool } from 'pg';
-import { giveUpCalls, type OverdueUpdate, takeOverdue } from '../../src/activities/overdue';
+import {
+  findOverdueCalls,
+  giveUpCalls,
+  type OverdueUpdate,
+  takeOverdue,
+} from '../../src/activities/overdue';
 import * as ledger from '../../src/activities/postgres/ledger';
 import type { Reason } from '../../src/domain/outcome';
 import { openWorld, type World } from '../support/world';
@@ -140,16 +145,16 @@ describe('overdue updates', () => {
     for (const pause of [2, 4]) {
       await makeOverdue(waiter);
       expect(await take()).toEqual([]);
-      expect(await ledger.findOverdueCalls(pool, 100)).toEqual([waiter.plan.workflow]);
+      expect(await findOverdueCalls(pool, 100)).toEqual([waiter.plan.workflow]);
       expect(await dueInSeconds(waiter)).toBe(pause);
     }
     await makeOverdue(waiter);
-    expect(await ledger.findOverdueCalls(pool, 100)).toEqual([]);
+    expect(await findOverdueCalls(pool, 100)).toEqual([]);
     expect(await take()).toMatchObject([{ stage: 'granted', tries: 1 }]);
     // In vain, and parked for it: still not called, and taken again.
     await ledger.park(pool, waiter.key, 'applyPostgres: a bug');
     await makeOverdue(waiter);
-    expect(await ledger.findOverdueCalls(pool, 100)).toEqual([]);
+    expect(await findOverdueCalls(pool, 100)).toEqual([]);
     expect(await take()).toMatchObject([{ stage: 'granted' }]);
     expect(await claim(waiter)).toMatchObject({ at: 'claimed' });
     expect(await dueInSeconds(waiter)).toBe(10);

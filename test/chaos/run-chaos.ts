@@ -1,5 +1,4 @@
-import { takeOverdue } from '../../src/activities/overdue';
-import { findOverdueCalls, forgetCalls } from '../../src/activities/postgres/ledger';
+import { findOverdueCalls, forgetCalls, takeOverdue } from '../../src/activities/overdue';
 import type { AnyCrossStoreUpdate } from '../../src/domain/definition';
 import type { Json } from '../../src/domain/json';
 import type { Outcome } from '../../src/domain/outcome';

@@ -200,23 +200,6 @@ export async function park(
   await client.query(/*sql*/ `select twinwrite.park($1, $2, $3)`, parameters);
 }
 
-/**
- * The workflows that were called and did not come. Each is named again, ever more rarely: a call is
- * a signal, and signals get lost with the process that sends them (clause 7).
- */
-export async function findOverdueCalls(client: Queryable, atMost: number): Promise<string[]> {
-  const { rows } = await client.query<{ workflow: string }>(
-    /*sql*/ `select workflow from twinwrite.call_overdue($1) workflow`,
-    [atMost],
-  );
-  return rows.map(({ workflow }) => workflow);
-}
-
-/** These were called. What is left to them to do is in the queue, or nothing is. */
-export async function forgetCalls(client: Queryable, workflows: readonly string[]): Promise<void> {
-  await client.query(/*sql*/ `delete from twinwrite.call where workflow = any($1)`, [workflows]);
-}
-
 function dueIn(legTimeoutMillis: number | undefined): string {
   return `${driveWithinMillis(legTimeoutMillis)} milliseconds`;
 }

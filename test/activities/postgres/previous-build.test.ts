@@ -6,6 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Pool } from 'pg';
+import { findOverdueCalls } from '../../../src/activities/overdue';
 import * as ledger from '../../../src/activities/postgres/ledger';
 import { BOOTSTRAP, migratePostgres } from '../../../src/activities/postgres/migrate';
 import { ledger as firstMigration } from '../../../src/activities/postgres/migrations/0001-ledger';
@@ -59,7 +60,7 @@ describe('a worker of the previous build', () => {
     expect(settled.rows[0]).toMatchObject({ answer: 'settled' });
     // It cannot signal whom it called: a worker of the next build does, once that is overdue.
     await pool.query(`update twinwrite.pending set due = now() where stage = 'granted'`);
-    expect(await ledger.findOverdueCalls(pool, 100)).toEqual([waiter.plan.workflow]);
+    expect(await findOverdueCalls(pool, 100)).toEqual([waiter.plan.workflow]);
     await settle(waiter, await claimed(waiter));
   });
 

@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Pool } from 'pg';
+import { findOverdueCalls, forgetCalls } from '../../../src/activities/overdue';
 import * as ledger from '../../../src/activities/postgres/ledger';
 import type { Reason } from '../../../src/domain/outcome';
 import { openWorld, type World } from '../../support/world';
@@ -193,8 +194,8 @@ describe('the queue of those that wait for a hold', () => {
     expect(finished.turns).toEqual([overtaken.plan.workflow]);
     const waiters = [cancelled.plan.workflow, overtaken.plan.workflow];
     await pool.query(`update twinwrite.call set due = now() - interval '1 second'`);
-    expect(await ledger.findOverdueCalls(pool, 100)).toEqual(expect.arrayContaining(waiters));
-    await ledger.forgetCalls(pool, waiters);
+    expect(await findOverdueCalls(pool, 100)).toEqual(expect.arrayContaining(waiters));
+    await forgetCalls(pool, waiters);
     expect((await pool.query('select from twinwrite.call')).rowCount).toBe(0);
   });
 
@@ -285,5 +286,5 @@ async function overdue(pool: Pool, later: string): Promise<string[]> {
     `update twinwrite.pending set due = due - $1::interval where stage = 'granted'`,
     [later],
   );
-  return await ledger.findOverdueCalls(pool, 100);
+  return await findOverdueCalls(pool, 100);
 }
