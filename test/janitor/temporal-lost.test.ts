@@ -26,8 +26,8 @@ import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy';
 import { openWorld, type RunningWorker, type World } from '../support/world';
 import { Stranding } from './stranded';
 
-/** What the janitor promises to whoever waits while Temporal does not answer, and its legs. */
-const TURN_BOUND_MILLIS = 12_000 + 4_000;
+/** A call waits five seconds for its answer; then the janitor looks, and runs the legs. */
+const TURN_BOUND_MILLIS = 5_000 + 1_000 + 4_000;
 
 const steering = new Steering();
 const kinds = transferKinds(steering, 4_000);
