@@ -6,8 +6,9 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { LEDGER_COLLECTION } from '../../src/activities/mongo/ledger';
+import { migrateMongo } from '../../src/activities/mongo/migrate';
 import type { UpdateFinding } from '../../src/epoch/finding';
-import { countPoints } from '../cli/fixtures/points.config';
+import { countPoints, projectPoints } from '../cli/fixtures/points.config';
 import { ActivitySteps } from '../contract/activity-steps';
 import { openWorld, type World } from '../support/world';
 import { pointsOf, preparePoints, updates } from './points';
@@ -105,5 +106,27 @@ describe('what the ledgers disagree on', () => {
       [refused, 'disagreed', 'needs somebody'],
     ]);
     expect([await stateOf(fenced), await stateOf(refused)]).toEqual(['fenced', 'applied']);
+  });
+
+  test('a MongoDB that was lost altogether is named, and then built anew', async () => {
+    await apply('e');
+    const input = { id: randomUUID(), account: 'e', points: 1 };
+    const steps = all.attempt({ definition: projectPoints.name, token: input.id, input });
+    const answer = await steps.applyPostgres();
+    if (answer.at !== 'forward') throw new Error(`it is ${answer.at}`);
+    await steps.applyMongo(answer.claim);
+    const { postgres: before } = await pointsOf(world);
+    for (const collection of await world.mongo.db().collections()) await collection.deleteMany({});
+    await migrateMongo(world.mongo.db());
+    await expect(raise(world)).rejects.toMatchObject({ code: 'UnsuitableStore' });
+    const { findings } = await raise(world, { isNewPair: true });
+    expect(findings).toContainEqual({
+      what: 'document',
+      collection: 'accounts',
+      id: 'e',
+      found: 'behind',
+      end: 'projected',
+    });
+    expect(await pointsOf(world)).toEqual({ postgres: before, mongo: before });
   });
 });
