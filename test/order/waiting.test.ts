@@ -49,6 +49,7 @@ describe('updates that wait', () => {
     return rows;
   };
 
+  /** The sweep for overdue calls and the comparison of the stores may each have one for a moment. */
   const connectionsInUse = () => lines.pool.totalCount - lines.pool.idleCount;
 
   const pendingActivitiesOf = async (workflowIds: readonly string[]) => {
@@ -59,11 +60,11 @@ describe('updates that wait', () => {
   };
 
   const assertTheyCostNothing = async (workflowIds: readonly string[]) => {
-    // One session is the holder's; another may be looking for overdue turns.
+    // One session is the holder's; others may be looking for overdue turns and comparing the stores.
     const sessions = await busySessions();
     expect(sessions.filter(({ waits }) => waits === 'Lock')).toEqual([]);
-    expect(sessions.length).toBeLessThanOrEqual(2);
-    expect(connectionsInUse()).toBeLessThanOrEqual(2);
+    expect(sessions.length).toBeLessThanOrEqual(3);
+    expect(connectionsInUse()).toBeLessThanOrEqual(3);
     expect(lines.pool.waitingCount).toBe(0);
     expect(await pendingActivitiesOf(workflowIds)).toEqual([]);
   };
@@ -141,7 +142,7 @@ describe('updates that wait', () => {
       const started = activities.filter(({ lastStartedTime }) => lastStartedTime);
       return started.length === lines.pool.options.max ? true : undefined;
     }, 'as many duplicates as the worker has slots are in flight');
-    expect(connectionsInUse()).toBeLessThanOrEqual(2);
+    expect(connectionsInUse()).toBeLessThanOrEqual(3);
     gate.open();
     const outcomes = await Promise.all(drivers.map((driver) => driver.result()));
     expect(outcomes).toEqual(drivers.map(() => ({ status: 'applied', result: null })));
