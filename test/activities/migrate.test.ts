@@ -38,6 +38,7 @@ describe('migrations', () => {
       'epochs',
       'outbox',
       'guards',
+      'explorer-findings',
       'interventions',
     ]);
     expect(await pendingPostgres(world.postgres)).toEqual([]);

@@ -9,6 +9,7 @@ import { janitor } from './migrations/0005-janitor';
 import { epochs } from './migrations/0006-epochs';
 import { outbox } from './migrations/0007-outbox';
 import { guards } from './migrations/0008-guards';
+import { explorerFindings } from './migrations/0009-explorer-findings';
 import { interventions } from './migrations/0010-interventions';
 
 export interface Migration {
@@ -26,6 +27,7 @@ const migrations: readonly Migration[] = [
   epochs,
   outbox,
   guards,
+  explorerFindings,
   interventions,
 ];
 
