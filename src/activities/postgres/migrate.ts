@@ -18,7 +18,8 @@ export interface Migration {
   readonly sql: string;
 }
 
-const migrations: readonly Migration[] = [
+/** All of them, in order. */
+export const migrations: readonly Migration[] = [
   ledger,
   queue,
   protocol,
