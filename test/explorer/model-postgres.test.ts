@@ -5,6 +5,7 @@
  * compared.
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { findOverdueCalls } from '../../src/activities/overdue';
 import * as ledger from '../../src/activities/postgres/ledger';
 import { migrations } from '../../src/activities/postgres/migrate';
 import { openWorld, type World } from '../support/world';
@@ -210,9 +211,9 @@ const TRACES: Readonly<Record<string, Trace>> = {
     await a.query(`update twinwrite.pending set due = now() - interval '1 minute'`);
     await a.query(BEGIN);
     await a.query(`update twinwrite.pending set calls = 3`);
-    const skipped = await ledger.findOverdueCalls(b as never, 10);
+    const skipped = await findOverdueCalls(b as never, 10);
     await a.query('rollback');
-    return [skipped, await ledger.findOverdueCalls(b as never, 10)];
+    return [skipped, await findOverdueCalls(b as never, 10)];
   },
 };
 

@@ -4,6 +4,7 @@
  * Method: the ledger's own statements, in the order that showed it.
  */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { findOverdueCalls, forgetCalls } from '../../../src/activities/overdue';
 import * as ledger from '../../../src/activities/postgres/ledger';
 import { openWorld, type World } from '../../support/world';
 import { inTransaction, queueOf, type Update } from './queue-of';
@@ -46,11 +47,11 @@ test('clause 7: a turn that a lost attempt took is told to its workflow, late', 
   // Its own attempt has an answer, as a rule: so nobody is called now.
   expect(await takeTurn(waiter)).toEqual([]);
   expect(await keptCalls()).toEqual([{ workflow: waiter.plan.workflow, isLate: true }]);
-  expect(await ledger.findOverdueCalls(world.postgres, 10)).toEqual([]);
+  expect(await findOverdueCalls(world.postgres, 10)).toEqual([]);
   await world.postgres.query(`update twinwrite.call set due = now() - interval '1 second'`);
-  expect(await ledger.findOverdueCalls(world.postgres, 10)).toEqual([waiter.plan.workflow]);
+  expect(await findOverdueCalls(world.postgres, 10)).toEqual([waiter.plan.workflow]);
   // It claims again, and hears how it stands.
   expect(await claim(waiter)).toMatchObject({ at: 'forward' });
-  await ledger.forgetCalls(world.postgres, [waiter.plan.workflow]);
+  await forgetCalls(world.postgres, [waiter.plan.workflow]);
   expect(await keptCalls()).toEqual([]);
 });
