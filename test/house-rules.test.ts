@@ -105,6 +105,15 @@ describe('house rules', () => {
     expect(nameless).toEqual([]);
   });
 
+  test('every metric is explained where operators look', () => {
+    const named = filesBelow('src/worker', '.ts').flatMap((file) =>
+      [...read(file).matchAll(/'(twinwrite_\w+)'/g)].map(([, name = '']) => name),
+    );
+    expect(named.length).toBeGreaterThan(10);
+    const text = read('docs/operations.md');
+    expect(named.filter((name) => !text.includes(name))).toEqual([]);
+  });
+
   test('every error code is explained where users look', () => {
     const codes = [...read('src/domain/errors.ts').matchAll(/^ {2}([A-Z]\w+): \{/gm)].map(
       ([, code]) => code,
