@@ -18,19 +18,16 @@ interface ListDocument {
 describe('twinwrite list', () => {
   let world: World;
   let worker: RunningWorker;
-  let mend: () => void;
+  let isBlocked = true;
   // Temporal is shared by all test files, and remembers every token.
   const [applied, refused, compensated, stays, waits] = Array.from({ length: 5 }, () =>
     randomUUID(),
   ) as [string, string, string, string, string];
   const entry = transactionEntry({
-    // The second leg of one update never ends before the test says so.
-    mongo: async (id) => {
-      if (id === stays) await mended;
+    mongo: (id) => {
+      if (id !== stays || !isBlocked) return;
+      throw Object.assign(new Error('not yet'), { code: 'ECONNRESET' });
     },
-  });
-  const mended = new Promise<void>((resolve) => {
-    mend = resolve;
   });
 
   beforeAll(async () => {
@@ -47,6 +44,8 @@ describe('twinwrite list', () => {
     await isIn(stays, 'forward');
     await world.twinwrite.submit(entry, { id: waits, account, points: 1 });
     await isIn(waits, 'queued');
+    // A worker's janitor would take up what is overdue.
+    await worker.stop();
     await world.postgres.query(
       `update twinwrite.ledger set at = at - interval '2 hours' where token = $1`,
       [stays],
@@ -58,7 +57,8 @@ describe('twinwrite list', () => {
   });
 
   afterAll(async () => {
-    mend();
+    isBlocked = false;
+    worker = await world.startWorker({ updates: [entry] });
     await world.twinwrite.handle(entry, waits).outcome();
     await worker.stop();
     await world.close();
