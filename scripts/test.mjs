@@ -1,5 +1,6 @@
-// `npm test`: the whole suite on the real servers, from a bare clone. The last line printed is
-// `N passed, N failed`, whatever happens.
+// `npm test`: the suite on the real servers, from a bare clone. The last line printed is
+// `N passed, N failed`, whatever happens. With `--all`, as `npm run verify` runs it, the tests of the
+// distribution as well.
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +8,12 @@ import { pathToFileURL } from 'node:url';
 import { bootstrap } from './bootstrap.mjs';
 import { findLeftovers } from './leftovers.mjs';
 import { Failure, main, ROOT, run } from './run.mjs';
+
+/**
+ * They build, pack and install the distribution, and run the examples as programs: minutes, for what
+ * a change of the product rarely breaks. `npm run verify` and CI run them, and so does naming them.
+ */
+const DISTRIBUTION = ['test/docker/', 'test/package/', 'test/examples/runs'];
 
 await main(async () => {
   let result = { passed: 0, failed: 0, skipped: 0 };
@@ -19,7 +26,7 @@ await main(async () => {
   try {
     await bootstrap();
     const resultFile = join(temporary, 'results.json');
-    code = await testOnStack(resultFile, process.argv.slice(2));
+    code = await testOnStack(resultFile, chosen(process.argv.slice(2)));
     if (existsSync(resultFile)) result = readResult(resultFile);
     const leftovers = await findLeftovers(temporary);
     for (const leftover of leftovers) console.error(`Left behind by the tests: ${leftover}`);
@@ -34,6 +41,13 @@ await main(async () => {
   if (result.failed > 0 || result.passed === 0) return code || 1;
   return code;
 });
+
+/** What Jest is told: everything, what was named, or all but the distribution. @param {string[]} args */
+function chosen(args) {
+  if (args.includes('--all')) return args.filter((argument) => argument !== '--all');
+  const isNamed = args.some((argument) => !argument.startsWith('-'));
+  return isNamed ? args : [...args, '--testPathIgnorePatterns', ...DISTRIBUTION];
+}
 
 /** @param {string} resultFile @param {string[]} args */
 async function testOnStack(resultFile, args) {

@@ -39,5 +39,5 @@ await main(async () => {
     console.log(`${step.name}: ok (${seconds} s)`);
   }
   console.log('tests:');
-  return run(process.execPath, ['scripts/test.mjs', ...process.argv.slice(2)]);
+  return run(process.execPath, ['scripts/test.mjs', '--all', ...process.argv.slice(2)]);
 });

@@ -1,3 +1,4 @@
+import { EpochCheck } from '../../src/activities/epoch-check';
 import { findOverdueCalls, forgetCalls, takeOverdue } from '../../src/activities/overdue';
 import type { AnyCrossStoreUpdate } from '../../src/domain/definition';
 import type { Json } from '../../src/domain/json';
@@ -37,6 +38,8 @@ export async function runChaos(
   const stores = { updates: [definition], postgres: world.postgres, mongo: world.mongo };
   const newDriver = () => new ChaosDriver(stores, bells, random, SHARE_THAT_GOES_WRONG);
   const [first, second, third] = [newDriver(), newDriver(), newDriver()];
+  // As every process begins.
+  await new EpochCheck(world).run();
   const outcomes = new Map<string, Outcome<Json>[]>();
   const early: string[] = [];
   const drive = async (
