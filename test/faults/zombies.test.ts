@@ -21,7 +21,7 @@ import { type StoppingWorker, startStoppingWorker } from '../support/stopping-wo
 import { openWorld, type World } from '../support/world';
 
 // Long enough for all of a form's updates to stand still before the first of them is given up.
-const legTimeoutMillis = 6_000;
+const legTimeoutMillis = 10_000;
 const OUTLIVED_MILLIS = legTimeoutMillis + 5_000;
 
 const projection = countedProjection({ legTimeoutMillis });
