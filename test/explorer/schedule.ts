@@ -113,7 +113,9 @@ export class Schedule implements Workers {
       const unfinished = this.#drivers.filter(({ isOver }) => !isOver);
       for (const { options } of unfinished) this.#oracle.report(`${options.name} has no end`);
       if (unfinished.length === 0) {
-        for (const [index] of this.scenario.updates.entries()) this.#start(index, 'late', 5);
+        const alive = this.#processes.findIndex((process) => process?.isAlive === true);
+        const home = Math.max(0, alive);
+        for (const [index] of this.scenario.updates.entries()) this.#start(index, 'late', home);
         await this.scheduler.run();
         this.#oracle.judge(this.#drivers, this.#store);
       }

@@ -57,7 +57,8 @@ export class Scheduler {
   constructor(private readonly policy: Policy) {}
 
   add(options: EventOptions): Event {
-    const event: Event = { ...options, readyAt: this.step + (options.after ?? 0) };
+    // The very object, and no copy of it: there are many.
+    const event = Object.assign(options, { readyAt: this.step + (options.after ?? 0) }) as Event;
     this.#events.add(event);
     return event;
   }
@@ -82,6 +83,8 @@ export class Scheduler {
 
   /** Until nothing is left that could happen. */
   async run(): Promise<void> {
+    // The process itself has its turn once: ticks alone would leave it none.
+    await new Promise((resolve) => setImmediate(resolve));
     for (;;) {
       await quiet();
       this.onStep();
@@ -165,5 +168,5 @@ export class EndlessError extends Error {
   }
 }
 
-/** Everything that could go on by itself has gone on. */
-const quiet = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+/** Everything that could go on by itself has gone on: a tick comes when no promise is left to. */
+const quiet = (): Promise<void> => new Promise((resolve) => process.nextTick(resolve));
