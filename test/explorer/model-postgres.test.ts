@@ -10,6 +10,7 @@ import * as ledger from '../../src/activities/postgres/ledger';
 import { migrations } from '../../src/activities/postgres/migrate';
 import { openWorld, type World } from '../support/world';
 import { TABLES } from './definitions';
+import { exploredSql } from './explored-sql';
 import { Blueprint } from './postgres/database';
 import { loadParser } from './postgres/syntax';
 import { ModelStand, type PostgresStand, RealStand, type TraceClient } from './postgres-stands';
@@ -204,6 +205,26 @@ const TRACES: Readonly<Record<string, Trace>> = {
     await a.query('commit');
     return await fenced;
   },
+  'the janitor takes who is overdue, and who moves on starts anew': async (_, a) => {
+    const rows = `select ticket::text, stage::text, tries, calls, parked,
+      floor(extract(epoch from due - now()))::float as seconds from twinwrite.pending where stage <> 'queued' order by ticket`;
+    const take = `select ticket, definition, token, stage, tries, input,
+      floor(1000 * extract(epoch from late))::float as late from twinwrite.take_overdue($1, $2)`;
+    const holder = await apply(a, 'first');
+    await claim(a, 'second');
+    await a.query(`${BEGIN}; update twinwrite.pending set due = now() - interval '1 minute'`);
+    const seen = [await a.query(take, [['d'], 5]), await a.query(rows)];
+    await ledger.park(a as never, keyOf('first'), 'it fails');
+    seen.push(await a.query(rows));
+    await fence(a, 'first');
+    seen.push(await a.query(rows));
+    await ledger.beginUndo(a as never, keyOf('first'));
+    await settle(a, 'first', ticketOf(holder), true);
+    await a.query(`select twinwrite.nobody_comes($1)`, [['w/second']]);
+    seen.push(await a.query(rows));
+    await a.query(`update twinwrite.pending set due = now() - interval '1 minute'`);
+    return [seen, await findOverdueCalls(a as never, 5), await a.query(take, [['d'], 5])];
+  },
   'what is locked is skipped': async (_, a, b) => {
     const holder = await apply(a, 'first');
     await claim(b, 'second');
@@ -248,7 +269,7 @@ describe('the model of PostgreSQL does what the server does', () => {
 
   beforeAll(async () => {
     await loadParser();
-    blueprint = new Blueprint([...migrations.map(({ sql }) => sql), TABLES]);
+    blueprint = new Blueprint([...exploredSql(migrations), TABLES]);
     world = await openWorld();
     await world.postgres.query(TABLES);
   });

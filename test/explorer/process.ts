@@ -1,13 +1,15 @@
-import { type BinaryToTextEncoding, createHash } from 'node:crypto';
 import type { ActivityDependencies } from '../../src/activities';
+import type { Attempts } from '../../src/activities/attempts';
 import type { AnyCrossStoreUpdate } from '../../src/domain/definition';
 import type { Steps } from '../../src/domain/update-request';
+import type { Janitor, JanitorDependencies } from '../../src/worker/janitor';
+import { firstCallMillis, firstOverdueMillis } from './due';
 import type { Modules, Platform, Sources } from './loader';
 import { ModelMongo } from './mongo/client';
 import type { Store } from './mongo/store';
 import { type ModelClient, ModelPool } from './postgres/client';
 import type { Database } from './postgres/database';
-import type { Instant, Tuple } from './postgres/values';
+import { rememberedHash } from './remembered-hash';
 import type { Event, Scheduler } from './scheduler';
 import { type ActivityContext, activityPackage, clientPackage, type Signal } from './temporal';
 
@@ -45,7 +47,10 @@ export class Slot {
       // Hashing what was hashed before is most of what hashing costs here.
       'node:crypto': { createHash: rememberedHash },
       'node:timers/promises': {
-        setTimeout: (millis: number) => this.#running.sleep(millis),
+        setTimeout: (millis: number, _: unknown, options?: Interruptible) =>
+          options?.signal === undefined
+            ? this.#running.sleep(millis)
+            : this.#running.rest(options.signal),
       },
     };
     this.modules = sources.evaluate((file) => this.#platform(file), replaced);
@@ -82,23 +87,9 @@ export class Slot {
   }
 }
 
-const digests = new Map<string, string>();
-
-function rememberedHash(algorithm: string) {
-  let text = '';
-  const hash = {
-    update: (more: string) => {
-      text += more;
-      return hash;
-    },
-    digest: (encoding: BinaryToTextEncoding) => {
-      const key = `${algorithm} ${encoding} ${text}`;
-      const digest = digests.get(key) ?? createHash(algorithm).update(text).digest(encoding);
-      digests.set(key, digest);
-      return digest;
-    },
-  };
-  return hash;
+/** Only the janitor's rest can be interrupted. */
+interface Interruptible {
+  readonly signal?: AbortSignal;
 }
 
 interface Pending {
@@ -113,6 +104,7 @@ export class Process {
   readonly sessions = new Set<ModelClient>();
   readonly #timers = new Set<Event>();
   readonly steps: Steps;
+  readonly #janitor: Janitor;
   readonly #turns: { call: ActivityDependencies['callTurns']; start: () => void };
 
   constructor(
@@ -124,7 +116,13 @@ export class Process {
     const { modules } = slot;
     const postgres = new ModelPool(this, surroundings.database) as never;
     const mongo = new ModelMongo(this, surroundings.store) as never;
-    const logger = { debug: () => {}, warn: () => {} };
+    const logger = { debug: () => {}, info: () => {}, warn: () => {} };
+    for (const [file, client] of [
+      ['activities/postgres/store-guard.ts', postgres],
+      ['activities/mongo/store-guard.ts', mongo],
+    ] as const) {
+      (modules.import(file) as { exempt: (client: unknown) => void }).exempt(client);
+    }
     const { Turns } = modules.import('worker/turns.ts') as {
       Turns: new (...given: unknown[]) => never;
     };
@@ -132,12 +130,24 @@ export class Process {
     const { createActivities } = modules.import('activities/index.ts') as {
       createActivities: (dependencies: ActivityDependencies) => Steps;
     };
-    this.steps = createActivities({
-      updates: slot.definitions(build),
+    const updates = slot.definitions(build);
+    const callTurns = this.#turns.call;
+    const dependencies = { updates, postgres, mongo, observe: () => {}, callTurns };
+    this.steps = createActivities(dependencies);
+    const { createAttempts } = modules.import('activities/attempts.ts') as {
+      createAttempts: (dependencies: ActivityDependencies) => Attempts;
+    };
+    const production = modules.import('worker/janitor.ts') as {
+      Janitor: new (dependencies: JanitorDependencies) => Janitor;
+    };
+    const metrics = { countTakenByJanitor: () => {}, countSettledByJanitor: () => {} } as never;
+    const attempts = createAttempts(dependencies);
+    this.#janitor = new production.Janitor({
+      updates,
       postgres,
-      mongo,
-      observe: () => {},
-      callTurns: this.#turns.call,
+      attempts,
+      metrics,
+      logger: logger as never,
     });
   }
 
@@ -153,19 +163,19 @@ export class Process {
     return this.surroundings.hasCompany();
   }
 
-  /** Looks for calls that were lost, from now on, whenever nothing else happens. */
+  /** Looks for lost calls and overdue rows, from now on, whenever nothing else happens. */
   startSweeping(): void {
     this.#turns.start();
+    this.#look('janitor', 0, () => this.#janitor.start(), firstOverdueMillis);
   }
 
   setTimer(callback: () => void, millis: number, isSweep: boolean): Event | undefined {
     if (!this.isAlive) return undefined;
+    if (isSweep) return this.#look('sweep', millis, callback, firstCallMillis);
     const { scheduler } = this;
     const timer: Event = scheduler.add({
-      name: () => `${this.name} ${isSweep ? 'sweep' : `timer of ${millis} ms`}`,
+      name: () => `${this.name} timer of ${millis} ms`,
       dueMillis: scheduler.nowMillis + millis,
-      isSweep,
-      isEnabled: () => !isSweep || this.#isSweepOfUse(timer),
       act: () => {
         this.#timers.delete(timer);
         callback();
@@ -175,28 +185,44 @@ export class Process {
     return timer;
   }
 
-  /** When the first call is to be repeated; nothing where none is kept. */
-  #firstCallMillis(): number | undefined {
-    const { database } = this.surroundings;
-    let first: number | undefined;
-    const look = (row: Tuple | null | undefined) => {
-      if (row === null || row === undefined) return;
-      first = Math.min(first ?? Infinity, (row['due'] as Instant).millis);
-    };
-    for (const row of database.rows('call')) look(row.latest());
-    for (const row of database.rows('pending')) {
-      const pending = row.latest();
-      if (pending?.['stage'] === 'granted') look(pending);
-    }
-    return first;
+  /** A look that would find nothing is not worth its steps: it comes when there is something. */
+  #look(
+    name: string,
+    millis: number,
+    callback: () => void,
+    firstMillis: (database: Database) => number | undefined,
+  ): Event {
+    const { scheduler, database } = this.surroundings;
+    const timer: Event = scheduler.add({
+      name: () => `${this.name} ${name}`,
+      dueMillis: scheduler.nowMillis + millis,
+      isSweep: true,
+      isEnabled: () => {
+        const first = firstMillis(database);
+        if (first === undefined) return false;
+        timer.dueMillis = Math.max(timer.dueMillis ?? 0, first + 1);
+        return true;
+      },
+      act: () => {
+        this.#timers.delete(timer);
+        callback();
+      },
+    });
+    this.#timers.add(timer);
+    return timer;
   }
 
-  /** A sweep that would find nothing is not worth its steps: it comes when there is something. */
-  #isSweepOfUse(timer: Event): boolean {
-    const firstMillis = this.#firstCallMillis();
-    if (firstMillis === undefined) return false;
-    timer.dueMillis = Math.max(timer.dueMillis ?? 0, firstMillis + 1);
-    return true;
+  /** The janitor's rest, which also ends when one of its drives does. */
+  async rest(signal: AbortSignal): Promise<void> {
+    return await new Promise((resolve) => {
+      if (!this.isAlive) return;
+      const timer = this.#look('janitor', 1_000, resolve, firstOverdueMillis);
+      const stop = () => {
+        this.clearTimer(timer);
+        resolve();
+      };
+      signal.addEventListener('abort', stop, { once: true });
+    });
   }
 
   clearTimer(timer: Event | undefined): void {

@@ -2,6 +2,8 @@ import type * as PostgresMigrations from '../../src/activities/postgres/migrate'
 import type { CrossStoreUpdateRequest } from '../../src/domain/update-request';
 import { definitionsOf, type Steering, TABLES } from './definitions';
 import { Driver, Sandbox, type Workers } from './driver';
+import { firstOverdueMillis } from './due';
+import { exploredSql } from './explored-sql';
 import { type Patch, Sources } from './loader';
 import type { Document } from './mongo/matching';
 import { resetSessions } from './mongo/session';
@@ -39,7 +41,7 @@ export class Subject {
     const [first] = this.slots;
     const imported = first?.modules.import('activities/postgres/migrate.ts');
     const { migrations } = imported as typeof PostgresMigrations;
-    this.blueprint = new Blueprint([...migrations.map(({ sql }) => sql), TABLES]);
+    this.blueprint = new Blueprint([...exploredSql(migrations), TABLES]);
     this.build = definitionsOf(this.steering);
   }
 }
@@ -94,7 +96,8 @@ export class Schedule implements Workers {
       database: this.#database,
       store: this.#store,
       signal: (workflow, name) => this.#signal(workflow, name),
-      hasCompany: () => this.#drivers.filter(({ isOver }) => !isOver).length > 1,
+      hasCompany: () =>
+        this.#hasJanitor || this.#drivers.filter(({ isOver }) => !isOver).length > 1,
       crashed: (process) => {
         for (const driver of this.#drivers) driver.processEnded(process);
         // Somebody is there always, or starts anew: calls that were lost are looked for.
@@ -134,7 +137,7 @@ export class Schedule implements Workers {
     this.#sandbox += 1;
     const options = {
       name: `${role} of ${input.token}:`,
-      workflowId: role === 'janitor' ? `janitor/${id}` : id,
+      workflowId: id,
       runId: `run ${this.#sandbox}`,
       request,
     };
@@ -149,12 +152,15 @@ export class Schedule implements Workers {
     if (this.#isDone) return [];
     const choices = this.#drivers.flatMap((driver) => driver.choices());
     const [first] = this.#drivers;
-    if (!this.#hasJanitor) {
+    const overdueMillis = this.#hasJanitor ? undefined : firstOverdueMillis(this.#database);
+    if (overdueMillis !== undefined) {
       choices.push({
-        name: () => 'a janitor starts',
+        name: () => 'a driver is late, and the janitor comes',
         act: () => {
           this.#hasJanitor = true;
-          this.#start(0, 'janitor', 1);
+          if (this.#processes[JANITOR]?.isAlive !== true) this.#open(JANITOR);
+          const looks = [...this.scheduler.events].filter(({ isSweep }) => isSweep === true);
+          this.scheduler.passTimeTo(overdueMillis + 1, new Set(looks));
         },
       });
     }
@@ -220,6 +226,9 @@ export class Schedule implements Workers {
     });
   }
 }
+
+/** The process whose janitor is there when it is wanted; any other's may come as well. */
+const JANITOR = 1;
 
 /** In steps: after so many the server ends a transaction that its client has left open. */
 const TRANSACTION_LIFETIME = 60;

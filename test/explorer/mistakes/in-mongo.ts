@@ -86,6 +86,7 @@ export const MISTAKES_IN_MONGO: readonly Mistake[] = [
   {
     name: 'an undo in MongoDB that does not look whether it ran',
     scenarios: ['both'],
+    deviations: ['is cancelled', 'the janitor comes'],
     patches: [
       {
         file: 'activities/mongo/ledger.ts',

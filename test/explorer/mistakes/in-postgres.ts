@@ -1,6 +1,8 @@
 import type { Mistake } from './mistake';
 
 const LEDGER = 'activities/postgres/migrations/0003-protocol.ts';
+const GUARDS = 'activities/postgres/migrations/0008-guards.ts';
+const JANITOR = 'activities/postgres/migrations/0005-janitor.ts';
 const QUEUE = 'activities/postgres/migrations/0002-queue.ts';
 
 /** Changes of the ledger's SQL, of the files that call it, and of the drivers. */
@@ -29,9 +31,11 @@ export const MISTAKES_IN_POSTGRES: readonly Mistake[] = [
     patches: [
       {
         file: 'activities/index.ts',
-        old: '  return new UpdateInHand(definition, request, workflow, startToCloseTimeoutMs);',
-        new: `  const token = \`\${request.token}-\${workflowExecution?.runId}\`;
-  return new UpdateInHand(definition, { ...request, token }, workflow, startToCloseTimeoutMs);`,
+        old: '      await attempt(attemptOf(request), request, ...rest);',
+        new: `{
+      const token = \`\${request.token}-\${activityInfo().workflowExecution?.runId}\`;
+      return await attempt(attemptOf(request), { ...request, token }, ...rest);
+    }`,
       },
     ],
   },
@@ -40,15 +44,15 @@ export const MISTAKES_IN_POSTGRES: readonly Mistake[] = [
     scenarios: ['undoable-and-undoable', 'free-and-free', 'undone-before-free'],
     patches: [
       {
-        file: QUEUE,
-        old: `      insert into twinwrite.entity as e (key, version, holder)
-        select k.key, s.epoch::bigint * 1099511627776 + 1, take.holder from unnest(keys) k(key), twinwrite.store s order by k.key collate "C"
-        on conflict (key) do update set version = greatest(e.version + 1, excluded.version), holder = excluded.holder
-          where e.holder is null and e.waiting = 0;`,
-        new: `      insert into twinwrite.entity as e (key, version, holder)
-        select k.key, s.epoch::bigint * 1099511627776 + 1, take.holder from unnest(keys) k(key), twinwrite.store s
-          where not exists (select from twinwrite.entity o where o.key = k.key and (o.holder is not null or o.waiting > 0)) order by k.key collate "C"
-        on conflict (key) do update set version = greatest(e.version + 1, excluded.version), holder = excluded.holder;`,
+        file: GUARDS,
+        old: `          select k.key, s.epoch::bigint * 1099511627776 + 1, take.holder from unnest(keys) k(key), twinwrite.store s order by k.key collate "C"
+          on conflict (key) do update set version = greatest(e.version + 1, excluded.version), holder = excluded.holder
+            where e.holder is null and e.waiting = 0
+`,
+        new: `          select k.key, s.epoch::bigint * 1099511627776 + 1, take.holder from unnest(keys) k(key), twinwrite.store s
+            where not exists (select from twinwrite.entity o where o.key = k.key and (o.holder is not null or o.waiting > 0)) order by k.key collate "C"
+          on conflict (key) do update set version = greatest(e.version + 1, excluded.version), holder = excluded.holder
+`,
       },
     ],
   },
@@ -99,9 +103,9 @@ export const MISTAKES_IN_POSTGRES: readonly Mistake[] = [
     scenarios: ['undone-before-free'],
     patches: [
       {
-        file: QUEUE,
-        old: '          where e.holder is null and e.waiting = 0;',
-        new: '          where take.holder is null or (e.holder is null and e.waiting = 0);',
+        file: GUARDS,
+        old: '            where e.holder is null and e.waiting = 0',
+        new: '            where take.holder is null or (e.holder is null and e.waiting = 0)',
       },
     ],
   },
@@ -187,15 +191,24 @@ export const MISTAKES_IN_POSTGRES: readonly Mistake[] = [
     ],
   },
   {
+    name: 'a turn that nobody comes for is not the janitor’s',
+    scenarios: ['undone-before-free'],
+    patches: [
+      {
+        file: JANITOR,
+        old: `            and (o.stage in ('forward', 'undoing') or (o.stage = 'granted' and (o.calls >= 2 or o.parked is not null)))`,
+        new: `            and o.stage in ('forward', 'undoing')`,
+      },
+    ],
+  },
+  {
     name: 'a lost answer of a commit taken for a failure of the leg',
     scenarios: ['free', 'both'],
     patches: [
       {
         file: 'activities/postgres/leg.ts',
-        old: `  if (isDatabaseError(error) && verdictOf(error) === 'refusal') return reasonOf(error);
-  return undefined;`,
-        new: `  if (isDatabaseError(error) && verdictOf(error) === 'refusal') return reasonOf(error);
-  return { code: 'RefusedByPostgres', message: 'it failed' };`,
+        old: '    const reason = refusalOf(error);',
+        new: "    const reason = refusalOf(error) ?? { code: 'RefusedByPostgres', message: 'it failed' };",
       },
       {
         file: 'activities/postgres/ledger.ts',

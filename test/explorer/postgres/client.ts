@@ -10,6 +10,7 @@ interface QueryConfig {
 
 /** The part of `pg`'s Pool that production uses, on the model's database. */
 export class ModelPool {
+  readonly options = { max: 10 };
   readonly #idle: ModelClient[] = [];
 
   constructor(

@@ -1,32 +1,10 @@
-import type { A_Const, A_Expr, FuncCall, Node, SubLink } from 'libpg-query';
+import type { A_Const, A_Expr, A_Indirection, FuncCall, Node, SubLink } from 'libpg-query';
+import { BUILTINS, OPERATORS } from './builtins';
 import type { SelectCompiler } from './compile-select';
 import type { Schema, SqlFunction } from './schema';
 import { signatureOf } from './schema';
 import type { Code, Scope } from './scope';
 import { kindOf, nameOf, namesOf, open, refuse, typeOf } from './syntax';
-
-const OPERATORS: Readonly<Record<string, readonly [helper: string, type: string | undefined]>> = {
-  '+': ['add', undefined],
-  '-': ['subtract', undefined],
-  '*': ['multiply', undefined],
-  '^': ['power', 'numeric'],
-  '||': ['concatenate', undefined],
-  '=': ['equals', 'boolean'],
-  '<>': ['differs', 'boolean'],
-  '<': ['below', 'boolean'],
-  '<=': ['atMost', 'boolean'],
-  '>': ['above', 'boolean'],
-  '>=': ['atLeast', 'boolean'],
-};
-
-type Builtin = (args: readonly Code[]) => readonly [js: string, type: string | undefined];
-
-const BUILTINS: Readonly<Record<string, Builtin>> = {
-  now: () => ['x.now()', 'timestamptz'],
-  nextval: ([name]) => [`x.nextval(${name?.js})`, 'bigint'],
-  cardinality: ([items]) => [`(${items?.js} === null ? null : ${items?.js}.length)`, 'int'],
-  abs: ([number]) => [`Math.abs(${number?.js})`, undefined],
-};
 
 /** Makes JavaScript of SQL's expressions. */
 export class ExpressionCompiler {
@@ -98,7 +76,22 @@ export class ExpressionCompiler {
       return this.#derive([this.compile(arg, scope)], ([js]) => `(${js} ${test})`, BOOLEAN);
     }
     if (of.CaseExpr !== undefined) return this.#case(node, scope);
+    if (of.A_Indirection !== undefined) return this.#item(of.A_Indirection, scope);
     return refuse(`expression ${kindOf(node)}`);
+  }
+
+  /** One item of an array. */
+  #item({ arg, indirection = [] }: A_Indirection, scope: Scope): Code {
+    const [indices, ...others] = indirection.map((node) => open(node).A_Indices);
+    if (indices?.uidx === undefined || indices.is_slice === true || others.length > 0) {
+      refuse('indirection');
+    }
+    const array = this.compile(arg, scope);
+    return this.#derive(
+      [array, this.compile(indices.uidx, scope)],
+      ([items, index]) => `(${items}?.[${index} - 1] ?? null)`,
+      array.type?.replace('[]', ''),
+    );
   }
 
   #row(args: readonly Node[], type: string, scope: Scope): Code {
@@ -284,6 +277,7 @@ function commonType(all: readonly Code[]): string | undefined {
 
 function sumType(a: Code, b: Code): string | undefined {
   const types = [a.type, b.type];
+  if (types.every((type) => type === 'timestamptz')) return 'interval';
   if (types.includes('timestamptz')) return 'timestamptz';
   return commonType([a, b]);
 }

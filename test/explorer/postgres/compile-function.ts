@@ -19,6 +19,7 @@ export class FunctionCompiler {
   }
 
   compile(): string {
+    if (this.called.unknown !== undefined) refuse(this.called.unknown);
     const parameters = ['x', ...this.called.parameters.map(({ name }) => this.#js(name))];
     const body = this.called.language === 'sql' ? this.#sql() : this.#block();
     return `return function* (${parameters.join()}) { ${body} };`;
@@ -45,9 +46,15 @@ export class FunctionCompiler {
     const last = run.at(-1) ?? refuse('function without a statement');
     const { returns, isSet } = this.called;
     const [column, ...others] = [...last.columns.keys()];
-    const isRow = this.schema.columnsOf(returns) !== undefined && others.length > 0;
+    const names = [...last.columns.keys()];
+    const fields = this.schema
+      .columnsOf(returns)
+      ?.map(({ name }, index) => [name, names[index]].map((each) => JSON.stringify(each)));
+    const isRow = fields !== undefined && others.length > 0;
     const value = (row: string) =>
-      isRow ? row : `V.coerce(${row}[${JSON.stringify(column)}], ${JSON.stringify(returns)})`;
+      isRow
+        ? `({ ${fields.map(([to, from]) => `${to}: ${row}[${from}]`).join()} })`
+        : `V.coerce(${row}[${JSON.stringify(column)}], ${JSON.stringify(returns)})`;
     const answer = isSet
       ? `return rows.map((row) => ${value('row')});`
       : `return rows.length === 0 ? null : ${value('rows[0]')};`;

@@ -287,10 +287,12 @@ export function lockOf(
 }
 
 function impliedName(node: Node | undefined): string {
-  const { ColumnRef, FuncCall, TypeCast, CaseExpr, CoalesceExpr, SubLink } = open(node);
+  const { ColumnRef, FuncCall, TypeCast, CaseExpr, CoalesceExpr, SubLink, A_Indirection } =
+    open(node);
   if (ColumnRef !== undefined) return nameOf(ColumnRef.fields);
   if (FuncCall !== undefined) return nameOf(FuncCall.funcname);
   if (TypeCast !== undefined) return impliedName(TypeCast.arg);
+  if (A_Indirection !== undefined) return impliedName(A_Indirection.arg);
   if (CaseExpr !== undefined) return 'case';
   if (CoalesceExpr !== undefined) return 'coalesce';
   if (SubLink?.subLinkType === 'ARRAY_SUBLINK') return 'array';

@@ -7,7 +7,7 @@ import { FunctionCompiler } from './compile-function';
 import { type Query, SelectCompiler } from './compile-select';
 import type { Execution } from './execution';
 import type { Pause } from './rows';
-import type { Schema, SqlFunction } from './schema';
+import type { Schema, SqlFunction, Trigger } from './schema';
 import { signatureOf } from './schema';
 import { type Code, Names, Scope } from './scope';
 import { kindOf, open, parse, parseExpression, refuse, typeOf } from './syntax';
@@ -25,6 +25,12 @@ export type Compiled =
       readonly command: string;
       readonly run: (x: Execution, parameters: readonly Value[]) => Running<Tuple[]>;
     };
+
+export interface CompiledTrigger {
+  readonly columns: readonly string[];
+  readonly when: (changed: Tuple, old: Tuple) => boolean | null;
+  readonly run: (x: Execution, changed: Tuple, old: Tuple) => Running<Tuple>;
+}
 
 type CompiledFunction = (x: Execution, ...args: Value[]) => Running<Value>;
 
@@ -79,6 +85,26 @@ export class Compiler {
     const source = `return (r) => ${js};`;
     const make = makeFunction(['V', 'F'], source) as Make<(tuple: Tuple) => boolean | null>;
     return make(values, this.#functions);
+  }
+
+  /** Its WHEN, and its function as one of the new row and the old, which answers the row. */
+  trigger(table: string, { when, function: name, columns }: Trigger): CompiledTrigger {
+    const called = this.schema.findFunction(name, 0, []);
+    const rows = ['new', 'old'].map((row) => ({ name: row, type: table, fallback: undefined }));
+    const declared = { ...called, parameters: rows, returns: table };
+    const source = new FunctionCompiler(this.schema, this.#names, this, declared).compile();
+    const make = makeFunction(['V', 'F'], source) as Make<CompiledTrigger['run']>;
+    const variables = new Map(rows.map((row) => [row.name, { js: `v_${row.name}`, type: table }]));
+    const scope = new Scope(undefined, 's', variables);
+    const test = when === undefined ? 'true' : this.#expressions.compile(when, scope).js;
+    const makeTest = makeFunction(['V', 'F'], `return (v_new, v_old) => ${test};`) as Make<
+      CompiledTrigger['when']
+    >;
+    return {
+      columns,
+      when: makeTest(values, this.#functions),
+      run: make(values, this.#functions),
+    };
   }
 
   query(node: Node | undefined, scope: Scope): Query {

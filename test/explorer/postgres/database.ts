@@ -1,4 +1,4 @@
-import { type Compiled, Compiler } from './compiler';
+import { type Compiled, type CompiledTrigger, Compiler } from './compiler';
 import { declare } from './declare';
 import { Execution } from './execution';
 import { Rows, Transaction } from './rows';
@@ -11,19 +11,23 @@ export class Blueprint {
   readonly compiler: Compiler;
   readonly #types = new Map<string, ReadonlyMap<string, string>>();
   readonly #checks = new Map<string, readonly Check[]>();
+  readonly #triggers = new Map<string, readonly CompiledTrigger[]>();
   readonly #beginnings: Compiled[] = [];
 
   constructor(texts: readonly string[]) {
     const others = texts.flatMap((text) => declare(this.schema, text));
     this.compiler = new Compiler(this.schema);
     this.#beginnings.push(...others.map((node) => this.compiler.statement(node)));
-    for (const { name, columns, checks } of this.schema.tables.values()) {
+    for (const { name, columns, checks, triggers } of this.schema.tables.values()) {
       this.#types.set(name, new Map(columns.map((column) => [column.name, column.type])));
       const tests = checks.map((check) => ({
         name: check.name,
         test: this.compiler.condition(name, check.condition),
       }));
       this.#checks.set(name, tests);
+      if (triggers.length === 0) continue;
+      const compiled = triggers.map((trigger) => this.compiler.trigger(name, trigger));
+      this.#triggers.set(name, compiled);
     }
   }
 
@@ -35,6 +39,10 @@ export class Blueprint {
 
   typeOf(table: string, column: string): string {
     return this.#types.get(table)?.get(column) ?? 'unknown';
+  }
+
+  triggersOf(table: string): readonly CompiledTrigger[] {
+    return this.#triggers.get(table) ?? [];
   }
 
   failedCheck(table: string, tuple: Tuple): string | undefined {

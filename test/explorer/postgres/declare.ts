@@ -1,4 +1,4 @@
-import type { CreateFunctionStmt, CreateStmt, Node } from 'libpg-query';
+import type { CreateFunctionStmt, CreateStmt, CreateTrigStmt, Node } from 'libpg-query';
 import type { Column, Schema, Table } from './schema';
 import { kindOf, nameOf, namesOf, open, parse, refuse, stringOf, typeOf } from './syntax';
 
@@ -19,6 +19,7 @@ function isDeclared(schema: Schema, node: Node): boolean {
   if (of.InsertStmt !== undefined) return false;
   if (of.CreateStmt !== undefined) declareTable(schema, of.CreateStmt);
   else if (of.CreateFunctionStmt !== undefined) declareFunction(schema, of.CreateFunctionStmt);
+  else if (of.CreateTrigStmt !== undefined) declareTrigger(schema, of.CreateTrigStmt);
   else if (of.CreateSeqStmt !== undefined) {
     schema.sequences.add(of.CreateSeqStmt.sequence?.relname ?? '');
   } else if (of.CompositeTypeStmt !== undefined) {
@@ -45,7 +46,7 @@ function isDeclared(schema: Schema, node: Node): boolean {
 
 function declareTable(schema: Schema, { relation, tableElts = [] }: CreateStmt): void {
   const name = relation?.relname ?? '';
-  const table: Table = { name, columns: [], unique: [], checks: [] };
+  const table: Table = { name, columns: [], unique: [], checks: [], triggers: [] };
   for (const element of tableElts) {
     const { ColumnDef, Constraint } = open(element);
     if (ColumnDef !== undefined) addColumn(table, element);
@@ -114,17 +115,45 @@ function declareFunction(schema: Schema, statement: CreateFunctionStmt): void {
   );
   const language = stringOf(options.get('language'));
   if (language !== 'sql' && language !== 'plpgsql') refuse(`language ${language}`);
-  const { returnType, parameters = [] } = statement;
+  const name = nameOf(statement.funcname);
+  const parameters = (statement.parameters ?? []).map((node) => {
+    const { name: called = '', argType, defexpr, mode = '' } = open(node).FunctionParameter ?? {};
+    return { name: called, type: typeOf(argType), fallback: defexpr, mode };
+  });
+  const columns = parameters
+    .filter(({ mode }) => mode === 'FUNC_PARAM_TABLE')
+    .map((parameter) => ({ name: parameter.name, type: parameter.type }));
+  if (columns.length > 0) schema.composites.set(name, columns);
+  const other = parameters.find(({ mode }) => !KNOWN_PARAMETERS.has(mode));
   schema.declare({
-    name: nameOf(statement.funcname),
-    parameters: parameters.map((node) => {
-      const { name = '', argType, defexpr, mode } = open(node).FunctionParameter ?? {};
-      if (mode !== 'FUNC_PARAM_DEFAULT' && mode !== 'FUNC_PARAM_IN') refuse(`parameter ${mode}`);
-      return { name, type: typeOf(argType), fallback: defexpr };
-    }),
-    returns: typeOf(returnType),
-    isSet: returnType?.setof === true,
+    name,
+    parameters: parameters.filter(({ mode }) => INPUTS.has(mode)),
+    returns: columns.length > 0 ? name : returnTypeOf(statement),
+    isSet: statement.returnType?.setof === true,
     language,
     body: stringOf(open(options.get('as')).List?.items?.[0]),
+    ...(other === undefined ? {} : { unknown: `parameter ${other.mode} of ${name}` }),
+  });
+}
+
+const INPUTS = new Set(['FUNC_PARAM_DEFAULT', 'FUNC_PARAM_IN']);
+const KNOWN_PARAMETERS = new Set([...INPUTS, 'FUNC_PARAM_TABLE']);
+
+/** None is said where the parameters of mode OUT say it. */
+const returnTypeOf = ({ returnType }: CreateFunctionStmt): string =>
+  returnType === undefined ? 'record' : typeOf(returnType);
+
+/** As the catalogue counts them. */
+const BEFORE = 2;
+const UPDATE = 16;
+
+function declareTrigger(schema: Schema, statement: CreateTrigStmt): void {
+  const { relation, row, timing, events, columns, whenClause, funcname, args } = statement;
+  const isKnown = row === true && timing === BEFORE && events === UPDATE && args === undefined;
+  if (!isKnown || columns === undefined) refuse(`trigger like ${statement.trigname}`);
+  schema.table(relation?.relname ?? '').triggers.push({
+    columns: namesOf(columns),
+    when: whenClause,
+    function: nameOf(funcname),
   });
 }

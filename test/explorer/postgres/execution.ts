@@ -104,7 +104,11 @@ export class Execution {
   /** Of a row that the transaction has locked. */
   *update(table: string, version: Version, changes: Tuple): Generator<Pause, Version> {
     const { $row: row } = version;
-    const changed: Version = { ...version, ...changes, $row: row };
+    let changed: Version = { ...version, ...changes, $row: row };
+    for (const { columns, when, run } of this.database.blueprint.triggersOf(table)) {
+      if (!columns.some((column) => column in changes) || when(changed, version) !== true) continue;
+      changed = { ...(yield* run(this, changed, version)), $row: row };
+    }
     this.#check(table, changed);
     yield* this.database.rows(table).assertUnique(changed, this.transaction);
     row.pending = { by: this.transaction, version: changed };

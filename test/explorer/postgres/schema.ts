@@ -13,11 +13,19 @@ export interface UniqueIndex {
   readonly columns: readonly string[];
 }
 
+/** BEFORE UPDATE OF some columns, FOR EACH ROW: its function may change the row. */
+export interface Trigger {
+  readonly columns: readonly string[];
+  readonly when: Node | undefined;
+  readonly function: string;
+}
+
 export interface Table {
   readonly name: string;
   readonly columns: Column[];
   readonly unique: UniqueIndex[];
   readonly checks: { readonly name: string; readonly condition: Node }[];
+  readonly triggers: Trigger[];
 }
 
 export interface SqlFunction {
@@ -31,6 +39,8 @@ export interface SqlFunction {
   readonly isSet: boolean;
   readonly language: 'sql' | 'plpgsql';
   readonly body: string;
+  /** Why it cannot be called; that it is declared harms nobody. */
+  readonly unknown?: string;
 }
 
 /** What the statements of the migrations, and of the user's tables, have declared. */

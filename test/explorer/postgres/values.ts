@@ -90,6 +90,9 @@ function arithmetic(
   onBigInts: (a: bigint, b: bigint) => bigint,
 ): Value {
   if (a === null || b === null) return null;
+  if (a instanceof Instant && b instanceof Instant) {
+    return new Interval(onNumbers(Number(a), Number(b)));
+  }
   if (a instanceof Instant || b instanceof Instant) {
     return new Instant(onNumbers(Number(a), Number(b)));
   }
@@ -123,6 +126,10 @@ export const multiply = (a: Value, b: Value): Value =>
   );
 export const power = (a: Value, b: Value): Value =>
   a === null || b === null ? null : Number(a) ** Number(b);
+
+/** What a function of numbers makes of a number; of null, null. */
+export const onPresent = (value: Value, make: (number: number) => number): Value =>
+  value === null ? null : make(Number(value));
 
 /** `||`: of arrays, or of texts. */
 export function concatenate(a: Value, b: Value): Value {
