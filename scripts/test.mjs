@@ -1,6 +1,6 @@
 // `npm test`: the suite on the real servers, from a bare clone. The last line printed is
-// `N passed, N failed`, whatever happens. With `--all`, as `npm run verify` runs it, the tests of the
-// distribution as well.
+// `N passed, N failed`, whatever happens. With `--all`, as `npm run verify` runs it, the long ones
+// as well.
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,10 +10,10 @@ import { findLeftovers } from './leftovers.mjs';
 import { Failure, main, ROOT, run } from './run.mjs';
 
 /**
- * They build, pack and install the distribution, and run the examples as programs: minutes, for what
- * a change of the product rarely breaks. `npm run verify` and CI run them, and so does naming them.
+ * They build, pack and install the distribution, run the examples as programs, and search schedules:
+ * a minute each and more. `npm run verify` and CI run them, and so does naming them.
  */
-const DISTRIBUTION = ['test/docker/', 'test/package/', 'test/examples/runs'];
+const LONG = ['test/docker/', 'test/package/', 'test/examples/runs', 'test/explorer/explorer'];
 
 await main(async () => {
   let result = { passed: 0, failed: 0, skipped: 0 };
@@ -42,11 +42,11 @@ await main(async () => {
   return code;
 });
 
-/** What Jest is told: everything, what was named, or all but the distribution. @param {string[]} args */
+/** What Jest is told: everything, what was named, or all but the long ones. @param {string[]} args */
 function chosen(args) {
   if (args.includes('--all')) return args.filter((argument) => argument !== '--all');
   const isNamed = args.some((argument) => !argument.startsWith('-'));
-  return isNamed ? args : [...args, '--testPathIgnorePatterns', ...DISTRIBUTION];
+  return isNamed ? args : [...args, '--testPathIgnorePatterns', ...LONG];
 }
 
 /** @param {string} resultFile @param {string[]} args */

@@ -93,10 +93,8 @@ async function isShown(
 /** Every worker's sweep, with less patience. */
 function sweepCalls(world: World, bells: Bells, random: () => number) {
   return again(random, 200, async () => {
-    await world.postgres.query(
-      `update twinwrite.pending set due = now(), calls = 0 where stage = 'granted';
-       update twinwrite.call set due = now()`,
-    );
+    await hasten(world, 'pending', `due = now(), calls = 0`, `stage = 'granted'`);
+    await hasten(world, 'call', 'due = now()', 'true');
     const overdue = await findOverdueCalls(world.postgres, 100);
     for (const workflow of overdue) bells.ring(workflow);
     await forgetCalls(world.postgres, overdue);
@@ -107,13 +105,24 @@ function sweepCalls(world: World, bells: Bells, random: () => number) {
 /** Every worker's janitor, which takes for late whoever it meets. */
 function sendJanitor(world: World, definition: string, janitor: ChaosDriver, random: () => number) {
   return again(random, 40, async () => {
-    await world.postgres.query(
-      `update twinwrite.pending set due = now(), calls = 2 where stage <> 'queued' and random() < 0.5`,
+    await hasten(
+      world,
+      'pending',
+      'due = now(), calls = 2',
+      `stage <> 'queued' and random() < 0.5`,
     );
     const overdue = await takeOverdue(world.postgres, [definition], 4);
     for (const { request } of overdue) janitor.visit(request);
     return overdue.length;
   });
+}
+
+/** Changes the rows that nobody has locked: whoever waits for several could deadlock with a leg. */
+async function hasten(world: World, table: string, change: string, which: string): Promise<void> {
+  await world.postgres.query(
+    `update twinwrite.${table} set ${change}
+      where ctid in (select ctid from twinwrite.${table} where ${which} for update skip locked)`,
+  );
 }
 
 /** Does it again and again until it is stopped, and answers the sum. */
